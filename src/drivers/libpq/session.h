@@ -85,6 +85,8 @@ class Session {
   void put_copied(std::string_view bytes);
   Answer end_copy_in();
 
+  /// Why the last statement was refused; empty: it was not.
+  const std::optional<ServerError>& refused() const { return refused_; }
   const Target& target() const { return target_; }
   /// "PostgreSQL db:5432/shop: …": the error as an Error by `kind_of`.
   Error to_error(const ServerError& error) const;
