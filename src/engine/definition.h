@@ -1,0 +1,136 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/options.h"
+#include "provider/destination.h"
+#include "provider/source.h"
+#include "store/model.h"
+
+namespace syncflow {
+
+enum class Operator {
+  eq, neq, gt, gte, lt, lte, in, nin, like, nlike, ilike, nilike, is, is_not, is_null, is_not_null
+};
+
+/// A condition on a source field, three-valued as in SQL. Values are canonical texts of the field's type.
+struct Filter {
+  std::string field;
+  Operator op = Operator::eq;
+  std::vector<std::string> values;  ///< one, several for in and nin, none for is_null and is_not_null
+  bool null_value = false;          ///< the value is null: `is` and `is_not` take it, others match nothing
+  bool operator==(const Filter&) const = default;
+};
+
+/// Where one destination field comes from.
+struct FieldMapping {
+  std::string to;
+  std::vector<std::string> from;               ///< source fields; several only for combine and coalesce
+  std::string transform;                       ///< empty: as it is
+  std::map<std::string, std::string> params;
+  std::optional<std::string> constant;         ///< instead of `from`
+  bool operator==(const FieldMapping&) const = default;
+};
+
+enum class WantedStrategy { automatic, cursor, feed, diff };
+enum class OnLeave { by_deletes, remove, keep };
+
+/// One source table and one destination table.
+struct TableMapping {
+  std::string source;
+  std::string destination;
+  std::vector<std::string> key;  ///< source fields; empty: the source table's primary key
+  WantedStrategy strategy = WantedStrategy::automatic;
+  std::string cursor;            ///< empty: the best candidate
+  std::optional<Duration> overlap;
+  Deletes deletes = Deletes::ignore;
+  std::string soft_delete = "deleted_at";
+  bool create = true;
+  Existing existing = Existing::adopt;
+  std::string stamp;
+  std::vector<FieldMapping> fields;  ///< empty: every field under its own name
+  std::vector<Filter> filters;       ///< joined by AND
+  OnLeave on_leave = OnLeave::by_deletes;
+
+  /// How the store and `--json` name it: "public.customers -> Customers".
+  std::string name() const { return source + " -> " + destination; }
+  /// What a filter-leaving row becomes, policy and deletes taken together.
+  bool removes_what_leaves() const;
+  bool operator==(const TableMapping&) const = default;
+};
+
+struct RetryPolicy {
+  enum class Backoff { exponential, linear, constant };
+  int max_retries = 3;
+  Backoff backoff = Backoff::exponential;
+  bool operator==(const RetryPolicy&) const = default;
+};
+
+struct BatchPolicy {
+  std::size_t rows = 0;  ///< 0: auto
+  std::size_t bytes = 8u << 20;
+  std::chrono::milliseconds interval{0};
+  bool operator==(const BatchPolicy&) const = default;
+};
+
+/// What a sync does. Round-trips through JSON (Sync::definition).
+struct SyncDefinition {
+  std::string name;
+  std::string id;  ///< never empty: given, or UUIDv5(URL namespace, "syncflow:<team_id>/<name>")
+  std::string team_id{kDefaultTeam};
+  std::string source;
+  std::string destination;
+  SyncStatus status = SyncStatus::active;
+  std::string schedule = "every 1 minute";
+  std::string conflict_resolution = "latest";
+  BatchPolicy batch;
+  RetryPolicy retry;
+  std::vector<TableMapping> tables;
+  bool operator==(const SyncDefinition&) const = default;
+};
+
+std::string to_json(const SyncDefinition& definition);
+/// Throws Error(bad_config).
+SyncDefinition definition_from_json(const std::string& json);
+
+/// `data`: source, key and destination table, where another one means a first load; `shape`: fields,
+/// transforms, filters, delete policy, where another one means a full re-read.
+std::string data_fingerprint(const SyncDefinition& sync, const TableMapping& table);
+std::string shape_fingerprint(const TableMapping& table);
+
+/// "every 5 minutes" as a duration; months are 30 days, years 365. Throws Error(bad_config).
+Duration parse_schedule(const std::string& schedule);
+/// "15m", "30s", "2h", "500ms", "1d". Throws Error(bad_config).
+Duration parse_duration(const std::string& text);
+
+/// How to reach one system: options with `${VAR}` filled in.
+struct ConnectionConfig {
+  std::string name;
+  std::string provider;
+  Options options;
+};
+
+struct EngineSettings {
+  int workers = 4;
+  Duration lease = std::chrono::seconds(30);
+  Duration heartbeat = std::chrono::seconds(10);
+  Duration drain = std::chrono::seconds(10);
+};
+
+/// All of syncflow.yaml.
+struct Config {
+  std::string store = "sqlite:syncflow.db";
+  EngineSettings engine;
+  std::vector<ConnectionConfig> connections;
+  std::vector<SyncDefinition> syncs;
+
+  const ConnectionConfig* find_connection(std::string_view name) const;
+  const SyncDefinition* find_sync(std::string_view name) const;
+};
+
+}  // namespace syncflow

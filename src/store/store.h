@@ -1,0 +1,146 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "store/model.h"
+
+namespace syncflow {
+
+/// How a run ended, for `finish`.
+struct Outcome {
+  enum class Kind {
+    completed,
+    failed,    ///< no further attempt; `error` says why and what to do
+    retry,     ///< the jobs are pending again after `wait`; uses up an attempt
+    give_back, ///< throttled, shut down or yielded: pending again after `wait`, uses up no attempt
+  };
+  Kind kind = Kind::completed;
+  std::string error;
+  Duration wait{0};
+  std::optional<Hold> hold;  ///< put on the sync at the same time
+  std::string strategy;      ///< for the run's record
+};
+
+struct Page {
+  std::string team_id;  ///< empty: all
+  std::string sync_id;  ///< empty: all
+  std::string status;   ///< of jobs; empty: all
+  std::size_t limit = 100;
+  std::string cursor;   ///< as the page before gave it in `next`
+};
+template <typename T>
+struct Listed {
+  std::vector<T> items;
+  std::string next;  ///< empty: the last page
+};
+
+/// Keeps syncs, jobs, positions and rejections at rest.
+///
+/// Thread-safe. Each member is one transaction: it happened durably, or it threw Error and did not.
+/// Times are the store's clock. `contract`: testkit/store_contract.h.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // --- syncs ---
+
+  /// Makes the store's syncs those of the file: new ones are added, changed ones replaced (their state
+  /// kept), ones that left it get the hold "removed"; a sync that came back loses that hold.
+  virtual void apply_syncs(const std::vector<Sync>& from_file) = 0;
+  virtual Listed<Sync> list_syncs(const Page& page) = 0;
+  virtual std::optional<Sync> find_sync(const std::string& id) = 0;
+  /// By name; the team's, or the only one of that name.
+  virtual std::optional<Sync> find_sync_named(const std::string& name) = 0;
+  /// Active syncs without a hold and without an open job whose next_run_at has come (or is not set), oldest first.
+  virtual std::vector<Sync> due_syncs(std::size_t limit) = 0;
+  /// When the next sync gets due; empty: none will.
+  virtual std::optional<Time> next_due() = 0;
+  /// After a look: when it was, when the next is, how often it failed in a row, and what to say.
+  virtual void polled(const std::string& sync_id, Time at, Time next, int failed_polls, const std::string& message) = 0;
+  virtual void set_message(const std::string& sync_id, const std::string& message) = 0;
+  virtual void set_hold(const std::string& sync_id, const Hold& hold) = 0;
+  /// False: there was none.
+  virtual bool lift_hold(const std::string& sync_id) = 0;
+  /// Drops a sync and all that is kept for it. False: unknown.
+  virtual bool forget_sync(const std::string& sync_id) = 0;
+  /// Forgets the positions and row states of a sync, so that its next run loads from the start. Quarantine stays.
+  virtual void reset_sync(const std::string& sync_id) = 0;
+
+  // --- jobs ---
+
+  struct Enqueued {
+    Job job;
+    bool created = false;  ///< false: the sync's pending job was joined
+  };
+  /// Asks for a sync to be brought up to date. Joins the pending job if there is one (a higher priority
+  /// or an earlier run_after is taken over).
+  virtual Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority = 0,
+                           const std::string& payload = "{}") = 0;
+  virtual std::optional<Job> find_job(const std::string& id) = 0;
+  virtual Listed<Job> list_jobs(const Page& page) = 0;
+  /// failed -> pending with retry_count 0. Empty: not failed.
+  virtual std::optional<Job> retry_job(const std::string& id) = 0;
+  /// pending or processing -> failed, "cancelled: …" (a processing run stops after its batch). Empty: already over.
+  virtual std::optional<Job> cancel_job(const std::string& id) = 0;
+  virtual std::size_t pending_jobs() = 0;
+
+  /// Takes all due pending jobs of the sync whose turn it is: a person's first, then round robin over
+  /// teams, then oldest. Takes over syncs whose lease ran out. Jobs whose sync is unknown or another
+  /// team's fail at once; those of a held, paused or draft sync wait. Empty: nothing is due.
+  /// `only`: of these syncs; empty: of any.
+  virtual std::optional<Claim> claim(const std::string& owner, Duration lease, const std::vector<std::string>& only = {}) = 0;
+  /// When the next pending job gets due; empty: none waits.
+  virtual std::optional<Time> next_job() = 0;
+  /// Extends the lease. Throws Error(lease_lost) when it is no longer ours, Error(cancelled) when the job was cancelled.
+  virtual void heartbeat(const Lease& lease, Duration time) = 0;
+  virtual void finish(const Lease& lease, const Outcome& outcome) = 0;
+  /// Hands back what `owner` of an earlier process held: a restart of a single-process store.
+  virtual std::size_t release_all() = 0;
+
+  virtual Listed<Run> list_runs(const Page& page) = 0;
+  virtual std::vector<Run> runs_of_job(const std::string& job_id) = 0;
+  virtual std::optional<Run> find_run(const std::string& id) = 0;
+
+  // --- positions and rows ---
+
+  virtual std::optional<MappingState> find_mapping(const std::string& sync_id, const std::string& mapping) = 0;
+  /// Calls `each` for every row state of the mapping.
+  virtual void each_row(const std::string& sync_id, const std::string& mapping,
+                        const std::function<void(const RowState&)>& each) = 0;
+  /// The position moves here and nowhere else. Throws Error(lease_lost) under a stale epoch and Error(bug)
+  /// when the figures do not add up.
+  virtual void commit_batch(const Lease& lease, const BatchCommit& commit) = 0;
+  /// A look of the poller found nothing: the position moves without a run. False (and nothing done) when
+  /// the sync is leased or the mapping's position is no longer `before`.
+  virtual bool commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
+                           const Position& after) = 0;
+
+  // --- quarantine ---
+
+  virtual Listed<QuarantinedRow> list_quarantine(const Page& page) = 0;
+  virtual std::vector<QuarantinedRow> quarantine_of(const std::string& sync_id, const std::string& mapping,
+                                                    std::size_t limit) = 0;
+  virtual std::size_t count_quarantine(const std::string& sync_id) = 0;
+
+  // --- housekeeping ---
+
+  /// Throws Error(unavailable) when the store cannot be reached.
+  virtual void ping() = 0;
+  /// Forgets finished jobs and runs older than `age`.
+  virtual void sweep(Duration age) = 0;
+  /// Waits until jobs may be due, `timeout` has passed or a stop is asked for.
+  virtual void wait_for_jobs(Duration timeout, std::stop_token stop) = 0;
+  virtual Clock& clock() = 0;
+};
+
+/// Opens (and makes or upgrades) the SQLite store in `file`. Throws Error(bad_config) for a newer schema.
+std::unique_ptr<Store> open_sqlite_store(const std::string& file, Clock& clock);
+/// The SQL that makes or upgrades a SQLite store, for `migrate --print`.
+std::string sqlite_store_schema();
+
+}  // namespace syncflow
