@@ -19,6 +19,26 @@ usage() {
   exit 2
 }
 
+# What ccache needs to find the same object again from another clone, and with a precompiled header.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+
+# The sanitizers of GCC 12 know address layouts of 28 random bits, while kernels now use up to 32. Whatever
+# may run a sanitized program goes without; a build does, to discover the tests.
+fixed_addresses=()
+if setarch --addr-no-randomize true 2>/dev/null; then fixed_addresses=(setarch --addr-no-randomize); fi
+
+# build PRESET [CMAKE OPTION...]
+build() {
+  local preset=$1 began=$SECONDS
+  shift
+  (cd "$root" && cmake --preset "$preset" --log-level=WARNING &&
+    "${fixed_addresses[@]}" cmake --build --preset "$preset" --parallel "$(nproc)" "$@")
+  took "$began" "building ($preset)"
+}
+
+# took BEGAN WHAT: says how long WHAT took, BEGAN being $SECONDS at its start.
+took() { say "$2 took $((SECONDS - $1)) s"; }
+
 # --- servers for tests -------------------------------------------------------
 # A server lives in one folder: its data, `pid`, and `server.log`.
 
@@ -49,7 +69,7 @@ launch() {
 running() {
   local folder=$1 pid
   pid=$(cat "$folder/pid" 2>/dev/null) || return 0
-  if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$folder/"; then printf '%s\n' "$pid"; fi
+  if { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "$folder/"; then printf '%s\n' "$pid"; fi
 }
 
 # answers_within SECONDS FOLDER COMMAND...: waits until COMMAND succeeds; gives up when the server has died.
