@@ -31,7 +31,7 @@ if setarch --addr-no-randomize true 2>/dev/null; then fixed_addresses=(setarch -
 build() {
   local preset=$1 began=$SECONDS
   shift
-  (cd "$root" && cmake --preset "$preset" --log-level=WARNING &&
+  (cd "$root" && cmake --preset "$preset" --log-level=WARNING >/dev/null &&
     "${fixed_addresses[@]}" cmake --build --preset "$preset" --parallel "$(nproc)" "$@")
   took "$began" "building ($preset)"
 }
