@@ -35,7 +35,8 @@ endif()
 if(SYNCFLOW_PCH)
   file(WRITE ${CMAKE_BINARY_DIR}/pch/pch.cpp "")
   add_library(syncflow_pch OBJECT ${CMAKE_BINARY_DIR}/pch/pch.cpp)
-  target_link_libraries(syncflow_pch PUBLIC syncflow_flags)
+  # The macros of these libraries must be the same where the header is made and where it is used.
+  target_link_libraries(syncflow_pch PUBLIC syncflow_flags Boost::json Boost::url fmt::fmt spdlog::spdlog)
   target_precompile_headers(syncflow_pch PRIVATE
     <algorithm> <array> <chrono> <cstdint> <cstring> <functional> <map> <memory> <mutex> <optional> <span>
     <stop_token> <string> <string_view> <thread> <unordered_map> <utility> <vector>

@@ -1,0 +1,40 @@
+#include "core/clock.h"
+
+#include <fmt/core.h>
+
+#include "core/calendar.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace syncflow {
+
+Time SystemClock::now() {
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+std::chrono::steady_clock::time_point SystemClock::monotonic() { return std::chrono::steady_clock::now(); }
+
+bool SystemClock::sleep(Duration time, std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any woken;
+  std::unique_lock lock(mutex);
+  woken.wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
+std::string to_rfc3339(Time time) {
+  std::string out;
+  append_timestamp(time.time_since_epoch().count(), 0, out);
+  return out + 'Z';
+}
+
+Time from_rfc3339(std::string_view text) {
+  const auto parsed = parse_iso(text);
+  if (!parsed || !parsed->has_time || !parsed->offset_minutes)
+    throw Error(ErrorKind::bad_config,
+                fmt::format("\"{}\" is not a time like 2024-01-01T00:00:00Z", shortened(text)));
+  return Time(std::chrono::microseconds(parsed->days * kMicrosecondsPerDay + parsed->microseconds -
+                                        *parsed->offset_minutes * 60'000'000LL));
+}
+
+}  // namespace syncflow
