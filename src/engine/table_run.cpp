@@ -48,8 +48,11 @@ void TableRun::run() {
   ReadAhead reading(*source_, {policy.rows ? policy.rows : kAutoRows, policy.bytes, 1});
   while (auto batch = reading.next()) {
     failpoint("pipeline.after_read");
+    const bool last = batch->caught_up;
     carry(std::move(*batch));
     check_stop();
+    if (!last && context_.should_yield())
+      throw Error(ErrorKind::cancelled, "made room for others that wait; goes on after them");
     if (policy.interval.count() > 0) context_.clock.sleep(policy.interval, context_.lease.stop_token());
   }
   reading.finish();
@@ -104,15 +107,7 @@ void TableRun::begin_again(const std::string& why) {
 }
 
 void TableRun::prepare_destination() {
-  DestinationSpec spec;
-  spec.table = mapping_.destination;
-  spec.incoming = *mapper_->outgoing();
-  spec.create = mapping_.create;
-  spec.existing = mapping_.existing;
-  spec.deletes = mapping_.deletes;
-  spec.soft_delete = mapping_.soft_delete;
-  spec.stamp = mapping_.stamp;
-  destination_ = context_.destination.open_destination(spec);
+  destination_ = context_.destination.open_destination(destination_spec(mapping_, *mapper_->outgoing()));
   const Prepared prepared = destination_->prepare();
   notes_.insert(notes_.end(), prepared.warnings.begin(), prepared.warnings.end());
   if (prepared.created)

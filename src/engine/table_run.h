@@ -24,6 +24,8 @@ struct RunContext {
   Connection& destination;
   HeldLease& lease;
   const OnProgress& on_progress;
+  /// Whether the run should make room for others after its batch.
+  std::function<bool()> should_yield;
 };
 
 /// Carries the changes of one mapping from its source to its destination.
@@ -43,7 +45,7 @@ class TableRun {
   void retry_quarantine();
 
   const TableReport& report() const { return report_; }
-  /// Changes that were read and are not yet certain to have come to rest: for fairness.
+  /// What a person should know: how changes are found, what is slow, what will not fit.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
