@@ -10,6 +10,7 @@
 #include "api/json.h"
 #include "api/router.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "core/uuid.h"
@@ -23,7 +24,7 @@ constexpr std::size_t kMostOnAPage = 1000;
 Response answer(int status, const boost::json::value& body) {
   Response response;
   response.status = status;
-  response.body = boost::json::serialize(body);
+  response.body = to_json_text(body);
   return response;
 }
 
