@@ -1,6 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "provider/source.h"
 #include "sql/table_reader.h"
@@ -10,7 +13,38 @@ namespace syncflow::sql {
 /// Reads a table of a database by strategy `cursor` or `diff`, whatever the database.
 ///
 /// `overlap` of the spec empty: 5 s with Visibility::exact, 5 min with horizon, 15 min with none.
-std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_ptr<TableReader> reader,
-                                          Clock& clock);
+std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_ptr<TableReader> reader, Clock& clock);
+
+/// What both strategies share.
+class TableSource : public Source {
+ public:
+  TableSource(const SourceSpec& spec, std::unique_ptr<TableReader> reader, Clock& clock);
+
+  const std::shared_ptr<const Schema>& schema() const override { return reader_->schema(); }
+  Batch fetch(const std::vector<Key>& keys) override;
+  Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) override;
+  std::size_t count(std::size_t limit) override;
+
+ protected:
+  /// Appends rows of `query`, which stands for everything after the last row handed out. False: no more.
+  bool read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows, std::size_t max_bytes);
+  /// Ends the statement in hand; the next `read_rows` begins a new one.
+  void stop_reading() { stream_.reset(); }
+  /// Throws Error(position_lost) unless `identity` is the table's.
+  void check_belongs(const std::string& identity);
+  /// The table's identity as it was when the read began.
+  const std::string& identity();
+
+  const SourceSpec spec_;
+  const std::unique_ptr<TableReader> reader_;
+  Clock& clock_;
+  std::vector<std::string> key_names_;
+  std::unique_ptr<RowStream> stream_;
+
+ private:
+  static constexpr std::chrono::minutes kSnapshotAge{2};
+  std::chrono::steady_clock::time_point stream_since_;
+  std::string identity_;
+};
 
 }  // namespace syncflow::sql
