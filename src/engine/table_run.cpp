@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/failpoint.h"
@@ -48,8 +49,11 @@ void TableRun::run() {
   ReadAhead reading(*source_, {policy.rows ? policy.rows : kAutoRows, policy.bytes, 1});
   while (auto batch = reading.next()) {
     failpoint("pipeline.after_read");
+    const bool last = batch->caught_up;
     carry(std::move(*batch));
     check_stop();
+    if (!last && context_.should_yield())
+      throw Error(ErrorKind::cancelled, "made room for others that wait; goes on after them");
     if (policy.interval.count() > 0) context_.clock.sleep(policy.interval, context_.lease.stop_token());
   }
   reading.finish();
@@ -76,13 +80,14 @@ void TableRun::prepare() {
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state_.generation);
+  note_ownership();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
 }
 
 void TableRun::check_fingerprints() {
   const std::string data = data_fingerprint(context_.sync, mapping_);
   const std::string shape = shape_fingerprint(mapping_);
-  const bool known = !state_.position.empty();
+  const bool known = !state_.fingerprint_data.empty();
   if (known && state_.fingerprint_data != data) {
     state_ = {};
     forget_everything_ = true;
@@ -104,15 +109,7 @@ void TableRun::begin_again(const std::string& why) {
 }
 
 void TableRun::prepare_destination() {
-  DestinationSpec spec;
-  spec.table = mapping_.destination;
-  spec.incoming = *mapper_->outgoing();
-  spec.create = mapping_.create;
-  spec.existing = mapping_.existing;
-  spec.deletes = mapping_.deletes;
-  spec.soft_delete = mapping_.soft_delete;
-  spec.stamp = mapping_.stamp;
-  destination_ = context_.destination.open_destination(spec);
+  destination_ = context_.destination.open_destination(destination_spec(mapping_, *mapper_->outgoing()));
   const Prepared prepared = destination_->prepare();
   notes_.insert(notes_.end(), prepared.warnings.begin(), prepared.warnings.end());
   if (prepared.created)
@@ -130,6 +127,12 @@ void TableRun::prepare_destination() {
   }
   state_.owned = true;
   state_.appending = true;
+  owned_now_ = true;
+}
+
+/// Before the first row is written: after a crash its rows must be known as ours.
+void TableRun::note_ownership() {
+  if (std::exchange(owned_now_, false)) commit({});
 }
 
 void TableRun::open_source() {

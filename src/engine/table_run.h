@@ -24,6 +24,8 @@ struct RunContext {
   Connection& destination;
   HeldLease& lease;
   const OnProgress& on_progress;
+  /// Whether the run should make room for others after its batch.
+  std::function<bool()> should_yield;
 };
 
 /// Carries the changes of one mapping from its source to its destination.
@@ -43,13 +45,14 @@ class TableRun {
   void retry_quarantine();
 
   const TableReport& report() const { return report_; }
-  /// Changes that were read and are not yet certain to have come to rest: for fairness.
+  /// What a person should know: how changes are found, what is slow, what will not fit.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   void prepare();
   void check_fingerprints();
   void prepare_destination();
+  void note_ownership();
   void open_source();
   void begin_again(const std::string& why);
   void carry(Batch batch);
@@ -69,6 +72,7 @@ class TableRun {
   std::unique_ptr<RowTracker> tracker_;
   MappingState state_;
   bool forget_everything_ = false;  ///< the next commit starts from nothing
+  bool owned_now_ = false;          ///< the destination table became ours in this run
   std::vector<Key> entered_;        ///< keys this run put into quarantine
   bool has_quarantine_ = false;
   TableReport report_;
