@@ -9,8 +9,10 @@ namespace syncflow::api {
 namespace {
 
 [[noreturn]] void not_an_address(const std::string& text) {
-  throw Error(ErrorKind::bad_config,
-              fmt::format("\"{}\" is no address to listen on; write 127.0.0.1:3001, [::1]:3001 or 0.0.0.0:3001", text));
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format("\"{}\" is no address to listen on; write 127.0.0.1:3001, [::1]:3001 or 0.0.0.0:3001",
+                  text));
 }
 
 }  // namespace

@@ -76,13 +76,16 @@ bool is_loopback(std::string_view host) {
 std::optional<Response> Guard::refuse(const Request& request) const {
   if (!key_.empty()) {
     if (is_open(request.path()) || bears(request.header("authorization"), key_)) return std::nullopt;
-    Response response = problem(401, "this service wants the header \"Authorization: Bearer KEY\" with its SYNCFLOW_API_KEY");
+    Response response =
+        problem(401, "this service wants the header \"Authorization: Bearer KEY\" with its SYNCFLOW_API_KEY");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
   }
   const std::string_view host = request.header("host");
   if (!is_loopback(parse_authority(host).host))
-    return problem(403, "without SYNCFLOW_API_KEY this service answers only to localhost; the Host header names another");
+    return problem(
+        403,
+        "without SYNCFLOW_API_KEY this service answers only to localhost; the Host header names another");
   const std::string_view origin = request.header("origin");
   if (!origin.empty() && !is_own_origin(origin, host))
     return problem(403, "a page of another site may not use this service: the Origin header names it");

@@ -13,13 +13,15 @@ int status(const std::optional<Response>& refused) { return refused ? refused->s
 
 TEST(Guard, WithoutAKeyLetsInWhatNamesThisMachine) {
   const Guard guard{Secret()};
-  for (const char* host : {"localhost", "localhost:3001", "LOCALHOST:3001", "127.0.0.1:3001", "127.8.9.1", "[::1]:3001"})
+  for (const char* host :
+       {"localhost", "localhost:3001", "LOCALHOST:3001", "127.0.0.1:3001", "127.8.9.1", "[::1]:3001"})
     EXPECT_EQ(status(guard.refuse(asking("/jobs", {{"host", host}}))), 200) << host;
 }
 
 TEST(Guard, WithoutAKeyRefusesAForeignHost) {
   const Guard guard{Secret()};
-  for (const char* host : {"example.org", "localhost.example.org:3001", "127.0.0.1.example.org", "192.168.1.4:3001", "", "[::2]", "::1"})
+  for (const char* host : {"example.org", "localhost.example.org:3001", "127.0.0.1.example.org",
+                           "192.168.1.4:3001", "", "[::2]", "::1"})
     EXPECT_EQ(status(guard.refuse(asking("/hello", {{"host", host}}))), 403) << host;
 }
 
@@ -43,10 +45,13 @@ TEST(Guard, WithAKeyWantsItOnAllButTheOpenPaths) {
   };
   EXPECT_EQ(with("/jobs", "Bearer right"), 200);
   EXPECT_EQ(with("/jobs", "bearer right"), 200);
-  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer wrong", "Bearer right2", "Bearer righ", "Basic right", "right"})
+  for (const char* wrong :
+       {"", "Bearer", "Bearer ", "Bearer wrong", "Bearer right2", "Bearer righ", "Basic right", "right"})
     EXPECT_EQ(with("/jobs", wrong), 401) << wrong;
-  for (const char* open : {"/hello", "/hello?a=b", "/healthz", "/readyz", "/webhooks/notion"}) EXPECT_EQ(with(open, ""), 200) << open;
-  for (const char* closed : {"/hello/", "/helloo", "/webhooks", "/syncs", "/nothing"}) EXPECT_EQ(with(closed, ""), 401) << closed;
+  for (const char* open : {"/hello", "/hello?a=b", "/healthz", "/readyz", "/webhooks/notion"})
+    EXPECT_EQ(with(open, ""), 200) << open;
+  for (const char* closed : {"/hello/", "/helloo", "/webhooks", "/syncs", "/nothing"})
+    EXPECT_EQ(with(closed, ""), 401) << closed;
 }
 
 TEST(Guard, SaysWithWhichSchemeToComeBack) {

@@ -98,7 +98,8 @@ std::string uuid_member(const boost::json::object& body, std::string_view name) 
   const boost::json::value* member = body.if_contains(name);
   if (member == nullptr || member->is_null())
     throw Error(ErrorKind::bad_config, fmt::format("the member {} is missing; it must be a UUID", name));
-  if (!member->is_string()) throw Error(ErrorKind::bad_config, fmt::format("{} must be a UUID in a string", name));
+  if (!member->is_string())
+    throw Error(ErrorKind::bad_config, fmt::format("{} must be a UUID in a string", name));
   return checked_uuid(std::string(member->as_string()), name);
 }
 
@@ -108,9 +109,9 @@ template <typename T, typename Show>
 Response listed(std::string_view name, const Listed<T>& found, Show show) {
   boost::json::array items;
   for (const T& item : found.items) items.push_back(show(item));
-  return answer(200, boost::json::object{
-                         {name, std::move(items)},
-                         {"next", found.next.empty() ? boost::json::value(nullptr) : boost::json::value(found.next)}});
+  return answer(200, boost::json::object{{name, std::move(items)},
+                                         {"next", found.next.empty() ? boost::json::value(nullptr)
+                                                                     : boost::json::value(found.next)}});
 }
 
 /// What is thrown, as an answer. Everything a person can mend is said; a bug is said in the log only.
@@ -124,7 +125,8 @@ Response failure(const Error& error) {
       log::warn("A request could not be answered for now.", {{"error", error.what()}});
       return problem(503, error.what());
     default:
-      log::error("A request failed.", {{"error", error.what()}, {"kind", std::string(name_of(error.kind()))}});
+      log::error("A request failed.",
+                 {{"error", error.what()}, {"kind", std::string(name_of(error.kind()))}});
       return problem(500, "the service failed at this request; its log says why");
   }
 }
@@ -137,7 +139,9 @@ class Handlers {
         connections_(backend.connections),
         guard_(std::move(backend.key)) {
     const auto bind = [this](auto member) {
-      return [this, member](const Request& request, const std::string& id) { return (this->*member)(request, id); };
+      return [this, member](const Request& request, const std::string& id) {
+        return (this->*member)(request, id);
+      };
     };
     router_.add("GET", "/hello", bind(&Handlers::hello));
     router_.add("GET", "/healthz", bind(&Handlers::alive));
@@ -170,7 +174,8 @@ class Handlers {
     boost::json::object input;
     const Query query(request);
     for (const auto& [name, value] : query.all()) input[name] = value;
-    return answer(200, boost::json::object{{"message", "Data Sync Service is running!"}, {"input", std::move(input)}});
+    return answer(
+        200, boost::json::object{{"message", "Data Sync Service is running!"}, {"input", std::move(input)}});
   }
 
   Response alive(const Request&, const std::string&) const {
@@ -232,7 +237,8 @@ class Handlers {
   }
 
   Response runs(const Request& request, const std::string&) const {
-    return listed("runs", store_.list_runs(page_of(Query(request))), [](const Run& run) { return to_json(run); });
+    return listed("runs", store_.list_runs(page_of(Query(request))),
+                  [](const Run& run) { return to_json(run); });
   }
 
   Response connections(const Request& request, const std::string&) const {
@@ -246,7 +252,8 @@ class Handlers {
       }
       found.items.push_back(connection);
     }
-    return listed("connections", found, [this](const ConnectionConfig& connection) { return shown(connection); });
+    return listed("connections", found,
+                  [this](const ConnectionConfig& connection) { return shown(connection); });
   }
 
   Response quarantine(const Request& request, const std::string&) const {
@@ -275,7 +282,8 @@ class Handlers {
 
   static std::optional<Response> refuse_stopped(const Sync& sync) {
     if (sync.status != SyncStatus::active)
-      return problem(409, fmt::format("sync {} is {}; set its status to active first", sync.name, name_of(sync.status)));
+      return problem(
+          409, fmt::format("sync {} is {}; set its status to active first", sync.name, name_of(sync.status)));
     if (!sync.hold) return std::nullopt;
     // The one hold that says the set-up itself cannot work, whenever it is asked for.
     if (sync.hold->kind == "table_size") return problem(422, sync.hold->reason);

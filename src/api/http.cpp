@@ -29,9 +29,7 @@ std::string decoded(std::string_view text) {
 
 }  // namespace
 
-std::string_view Request::path() const {
-  return std::string_view(target).substr(0, target.find('?'));
-}
+std::string_view Request::path() const { return std::string_view(target).substr(0, target.find('?')); }
 
 std::string_view Request::header(std::string_view name) const {
   for (const auto& [present, value] : headers) {

@@ -8,7 +8,9 @@
 namespace syncflow::api {
 namespace {
 
-Request asking(std::string method, std::string target) { return {std::move(method), std::move(target), {}, ""}; }
+Request asking(std::string method, std::string target) {
+  return {std::move(method), std::move(target), {}, ""};
+}
 
 TEST(Query, IsDecoded) {
   const Query query(asking("GET", "/hello?a=1&b=%C3%A4+%26&c&=x&&a=2"));
@@ -30,7 +32,9 @@ class Routes : public ::testing::Test {
  protected:
   Routes() {
     const auto saying = [](std::string what) {
-      return [what](const Request&, const std::string& id) { return Response{200, what + id, "text/plain", {}}; };
+      return [what](const Request&, const std::string& id) {
+        return Response{200, what + id, "text/plain", {}};
+      };
     };
     router_.add("GET", "/jobs", saying("list"));
     router_.add("POST", "/jobs", saying("create"));

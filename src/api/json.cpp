@@ -23,7 +23,8 @@ boost::json::value payload(const std::string& text) {
 
 boost::json::value hold(const std::optional<Hold>& hold) {
   if (!hold) return nullptr;
-  return boost::json::object{{"kind", hold->kind}, {"reason", hold->reason}, {"since", to_rfc3339(hold->since)}};
+  return boost::json::object{
+      {"kind", hold->kind}, {"reason", hold->reason}, {"since", to_rfc3339(hold->since)}};
 }
 
 std::string_view name_of_wanted(WantedStrategy strategy) {
@@ -87,7 +88,8 @@ boost::json::object to_json(const Job& job) {
 boost::json::object to_json(const Run& run) {
   const Figures& figures = run.figures;
   const boost::json::value seconds =
-      run.finished_at ? std::chrono::duration<double>(*run.finished_at - run.started_at).count() : boost::json::value();
+      run.finished_at ? std::chrono::duration<double>(*run.finished_at - run.started_at).count()
+                      : boost::json::value();
   return {{"id", run.id},
           {"job_id", run.job_id},
           {"sync_id", run.sync_id},

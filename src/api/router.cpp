@@ -27,7 +27,8 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
 
 Response method_not_allowed(const Request& request, const std::vector<std::string>& allowed) {
   const std::string methods = join(allowed, ", ");
-  Response response = problem(405, fmt::format("this path does not take {}; it takes {}", request.method, methods));
+  Response response =
+      problem(405, fmt::format("this path does not take {}; it takes {}", request.method, methods));
   response.headers.emplace_back("Allow", methods);
   return response;
 }

@@ -37,21 +37,24 @@ Request plain(http::request<http::string_body>&& message) {
   Request request;
   request.method = message.method_string();
   request.target = message.target();
-  for (const auto& field : message) request.headers.emplace_back(in_lower_case(field.name_string()), field.value());
+  for (const auto& field : message)
+    request.headers.emplace_back(in_lower_case(field.name_string()), field.value());
   request.body = std::move(message.body());
   return request;
 }
 
 std::string http_date(Time time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)));
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)));
 }
 
 /// What is wrong with a message before any handler looks at it; 0: nothing.
 int status_of(const error_code& problem) {
   if (problem == http::error::body_limit) return 413;
   if (problem == http::error::header_limit || problem == http::error::buffer_overflow) return 431;
-  static const boost::system::error_category& of_messages = make_error_code(http::error::end_of_stream).category();
+  static const boost::system::error_category& of_messages =
+      make_error_code(http::error::end_of_stream).category();
   if (problem == http::error::end_of_stream || problem == http::error::partial_message) return 0;
   return problem.category() == of_messages ? 400 : 0;
 }
@@ -248,11 +251,12 @@ void Server::Inside::listen(const Address& address) {
     acceptor.listen();
     endpoint = acceptor.local_endpoint();
   } catch (const boost::system::system_error& problem) {
-    throw Error(ErrorKind::bad_config,
-                fmt::format("cannot listen on {}: {}{}", to_text(address), problem.code().message(),
-                            problem.code() == asio::error::address_in_use
-                                ? "; another program listens there: stop it, or choose another port with --listen"
-                                : ""));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("cannot listen on {}: {}{}", to_text(address), problem.code().message(),
+                    problem.code() == asio::error::address_in_use
+                        ? "; another program listens there: stop it, or choose another port with --listen"
+                        : ""));
   }
 }
 
@@ -341,7 +345,9 @@ Server::~Server() {
   inside_->handlers.join();
 }
 
-Address Server::address() const { return {inside_->endpoint.address().to_string(), inside_->endpoint.port()}; }
+Address Server::address() const {
+  return {inside_->endpoint.address().to_string(), inside_->endpoint.port()};
+}
 
 void Server::stop() {
   asio::post(inside_->io, [inside = inside_.get()] { inside->stop(); });

@@ -12,10 +12,10 @@
 namespace syncflow::api {
 namespace {
 
-using testkit::HttpAnswer;
-using testkit::HttpClient;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using testkit::HttpAnswer;
+using testkit::HttpClient;
 
 Response echo(const Request& request) {
   Response response;
@@ -68,10 +68,11 @@ TEST_F(HttpServer, ClosesAfterTheAnswerWhenTheClientAsksForIt) {
 
 TEST_F(HttpServer, RefusesWhatIsNoRequestWith400) {
   const auto server = start();
-  for (const char* broken : {"what is this\r\n\r\n", "GET /a HTTP/1.1\r\n\r\n", "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-                             "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
-                             "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-                             "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
+  for (const char* broken :
+       {"what is this\r\n\r\n", "GET /a HTTP/1.1\r\n\r\n", "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
     HttpClient client(server->address().port);
     client.send(broken);
     EXPECT_THAT(client.receive_all(), StartsWith("HTTP/1.1 400 Bad Request")) << broken;
@@ -88,10 +89,12 @@ TEST_F(HttpServer, RefusesHeadersOverTheLimitWith431) {
 TEST_F(HttpServer, RefusesABodyOverTheLimitWith413WhichArrivesThoughTheClientStillSends) {
   const auto server = start();
   HttpClient announced(server->address().port);
-  announced.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" + std::string(500'000, 'x'));
+  announced.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" +
+                 std::string(500'000, 'x'));
   EXPECT_EQ(announced.receive().status, 413);
   HttpClient chunked(server->address().port);
-  chunked.send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1E8480\r\n" + std::string(2'000'000, 'x'));
+  chunked.send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1E8480\r\n" +
+               std::string(2'000'000, 'x'));
   EXPECT_EQ(chunked.receive().status, 413);
 }
 
@@ -202,7 +205,8 @@ TEST(ListenAddress, IsReadInTheFormsThatPeopleWrite) {
   EXPECT_EQ(to_text(parse_address("[::1]:3001")), "[::1]:3001");
   EXPECT_EQ(to_text(parse_address(":3001")), "0.0.0.0:3001");
   EXPECT_EQ(to_text(parse_address("8080")), "127.0.0.1:8080");
-  for (const char* wrong : {"", "localhost", "127.0.0.1:", "127.0.0.1:70000", "::1:80", "1.2.3.4:8o", "[x]:80"})
+  for (const char* wrong :
+       {"", "localhost", "127.0.0.1:", "127.0.0.1:70000", "::1:80", "1.2.3.4:8o", "[x]:80"})
     EXPECT_THROW(parse_address(wrong), Error) << wrong;
 }
 

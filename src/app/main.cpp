@@ -25,7 +25,8 @@ int execute(const cli::Invocation& line) {
   configure_log(line);
   const Registry providers = built_in_providers();
   SystemClock clock;
-  cli::Surroundings with{providers, clock, nullptr, nullptr, std::cout, std::cerr, isatty(STDOUT_FILENO) == 1};
+  cli::Surroundings with{
+      providers, clock, nullptr, nullptr, std::cout, std::cerr, isatty(STDOUT_FILENO) == 1};
   with.load_config = [&](const std::string& file, const std::string& env_file) {
     return app::load_config(file, env_file, providers);
   };

@@ -28,14 +28,17 @@ void RunBeside::ask(const std::vector<Sync>& syncs, bool resync) {
       continue;
     }
     if (resync) store_.reset_sync(sync.id);
-    const Store::Enqueued asked = store_.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPriorityOfAPerson);
+    const Store::Enqueued asked =
+        store_.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPriorityOfAPerson);
     open_.push_back({sync, asked.job.id});
   }
 }
 
 std::vector<std::string> RunBeside::follow() {
   while (!open_.empty() && !watch_.holder_gone()) {
-    open_.erase(std::remove_if(open_.begin(), open_.end(), [this](const Asked& asked) { return is_done(asked); }), open_.end());
+    open_.erase(
+        std::remove_if(open_.begin(), open_.end(), [this](const Asked& asked) { return is_done(asked); }),
+        open_.end());
     if (!open_.empty() && !store_.clock().sleep(kBetweenLooks, watch_.stop))
       throw Error(ErrorKind::cancelled, "asked to stop; the jobs stay in the queue of the running service");
   }
@@ -75,7 +78,8 @@ void RunBeside::show(const Asked& asked) {
   watch_.on_progress(progress);
 }
 
-void RunBeside::report(const Asked& asked, const std::string& status, const std::string& error, const std::string& hold) {
+void RunBeside::report(const Asked& asked, const std::string& status, const std::string& error,
+                       const std::string& hold) {
   SyncReport report;
   report.sync = asked.sync.name;
   report.job_id = asked.job_id;
@@ -85,7 +89,8 @@ void RunBeside::report(const Asked& asked, const std::string& status, const std:
   for (const Run& run : asked.job_id.empty() ? std::vector<Run>() : store_.runs_of_job(asked.job_id)) {
     report.figures += run.figures;
     report.strategy = run.strategy;
-    if (run.finished_at) report.seconds += std::chrono::duration<double>(*run.finished_at - run.started_at).count();
+    if (run.finished_at)
+      report.seconds += std::chrono::duration<double>(*run.finished_at - run.started_at).count();
   }
   report.in_quarantine = store_.count_quarantine(asked.sync.id);
   reports_.push_back(report);

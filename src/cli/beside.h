@@ -41,7 +41,8 @@ class RunBeside {
 
   bool is_done(const Asked& asked);
   void show(const Asked& asked);
-  void report(const Asked& asked, const std::string& status, const std::string& error, const std::string& hold);
+  void report(const Asked& asked, const std::string& status, const std::string& error,
+              const std::string& hold);
 
   Store& store_;
   Watch watch_;

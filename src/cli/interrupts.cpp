@@ -27,7 +27,8 @@ sigset_t stop_signals() {
 }
 
 int checked(int descriptor) {
-  if (descriptor < 0) throw Error(ErrorKind::unavailable, std::string("cannot watch for signals: ") + std::strerror(errno));
+  if (descriptor < 0)
+    throw Error(ErrorKind::unavailable, std::string("cannot watch for signals: ") + std::strerror(errno));
   return descriptor;
 }
 

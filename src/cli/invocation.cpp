@@ -1,7 +1,8 @@
 #include "cli/invocation.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
 
 #include "core/text.h"
 
@@ -22,8 +23,8 @@ The options -c, --env-file, --json and -v go with every command.)";
 
 const std::vector<std::string> kNotBuilt = {"verify", "mock"};
 
-CLI::App* add_command(CLI::App& app, Invocation& into, Command command, const char* name, const char* description,
-                      const char* footer) {
+CLI::App* add_command(CLI::App& app, Invocation& into, Command command, const char* name,
+                      const char* description, const char* footer) {
   CLI::App* added = app.add_subcommand(name, description);
   added->footer(footer);
   added->callback([&into, command] { into.command = command; });
@@ -35,8 +36,9 @@ void add_syncs_option(CLI::App* command, Invocation& into) {
 }
 
 void add_working_commands(CLI::App& app, Invocation& into) {
-  CLI::App* serve = add_command(app, into, Command::serve, "serve", "Runs the service: keeps the syncs in step, answers HTTP",
-                                R"(Stops on SIGTERM or Ctrl-C within ten seconds and hands unfinished work back; a second
+  CLI::App* serve = add_command(
+      app, into, Command::serve, "serve", "Runs the service: keeps the syncs in step, answers HTTP",
+      R"(Stops on SIGTERM or Ctrl-C within ten seconds and hands unfinished work back; a second
 signal ends it at once. To listen for other machines set SYNCFLOW_API_KEY; they then send
 "Authorization: Bearer KEY".
 
@@ -46,10 +48,13 @@ Examples:
   SYNCFLOW_API_KEY=... syncflow serve --listen 0.0.0.0:3001
 
 Exit code: 0 stopped as asked, 2 it could not start.)");
-  serve->add_option("--listen", into.listen, "Where to listen for HTTP")->type_name("ADDRESS:PORT")->capture_default_str();
+  serve->add_option("--listen", into.listen, "Where to listen for HTTP")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
 
-  CLI::App* run = add_command(app, into, Command::run, "run", "Brings the syncs up to date once, and stops",
-                              R"(Beside a running `serve` on the same store it queues its jobs there and waits for them.
+  CLI::App* run =
+      add_command(app, into, Command::run, "run", "Brings the syncs up to date once, and stops",
+                  R"(Beside a running `serve` on the same store it queues its jobs there and waits for them.
 With --json each sync prints one line of JSON when it is done.
 
 Examples:
@@ -66,26 +71,31 @@ Exit code: 0 all completed, 1 one failed, 2 the config is wrong,
 
 Example:
   syncflow resync --sync customers)");
-  resync->add_option("--sync", into.syncs, "The sync; may be given several times")->type_name("NAME")->required();
+  resync->add_option("--sync", into.syncs, "The sync; may be given several times")
+      ->type_name("NAME")
+      ->required();
 }
 
 void add_looking_commands(CLI::App& app, Invocation& into) {
-  CLI::App* validate = add_command(app, into, Command::validate, "validate", "Checks the config file",
-                                   R"(With --online it also logs in everywhere, checks every mapping, and prints the DDL that
+  CLI::App* validate =
+      add_command(app, into, Command::validate, "validate", "Checks the config file",
+                  R"(With --online it also logs in everywhere, checks every mapping, and prints the DDL that
 `create` would run. It changes nothing.
 
 Exit code: 0 right, 2 something must be changed.)");
   validate->add_flag("--online", into.online, "Also look at the connections and tables");
 
-  CLI::App* check = add_command(app, into, Command::check, "check", "Logs in to a connection and says with which rights",
-                                R"(Example:
+  CLI::App* check =
+      add_command(app, into, Command::check, "check", "Logs in to a connection and says with which rights",
+                  R"(Example:
   syncflow check shop
 
 Exit code: 0 it works, 1 it does not, 2 the config is wrong.)");
   check->add_option("CONNECTION", into.name, "As it is named in the config")->required();
 
-  CLI::App* discover = add_command(app, into, Command::discover, "discover", "Lists the tables and fields of a connection",
-                                   R"(Examples:
+  CLI::App* discover =
+      add_command(app, into, Command::discover, "discover", "Lists the tables and fields of a connection",
+                  R"(Examples:
   syncflow discover shop
   syncflow discover shop public.customers
 
@@ -93,8 +103,9 @@ Exit code: 0, 1 it cannot be reached or has no such table, 2 the config is wrong
   discover->add_option("CONNECTION", into.name, "As it is named in the config")->required();
   discover->add_option("TABLE", into.table, "Only this table");
 
-  CLI::App* providers = add_command(app, into, Command::providers, "providers", "Lists the providers and what each can do",
-                                    R"(Examples:
+  CLI::App* providers =
+      add_command(app, into, Command::providers, "providers", "Lists the providers and what each can do",
+                  R"(Examples:
   syncflow providers
   syncflow providers show postgresql)");
   providers->add_option("ACTION", into.action, "show")->check(CLI::IsMember({"show"}));
@@ -102,21 +113,24 @@ Exit code: 0, 1 it cannot be reached or has no such table, 2 the config is wrong
 }
 
 void add_keeping_commands(CLI::App& app, Invocation& into) {
-  CLI::App* resume = add_command(app, into, Command::resume, "resume", "Lifts the hold of a sync once its cause is mended",
-                                 R"(Example:
+  CLI::App* resume =
+      add_command(app, into, Command::resume, "resume", "Lifts the hold of a sync once its cause is mended",
+                  R"(Example:
   syncflow resume customers
 
 Exit code: 0, 1 there is no such sync, or no hold on it.)");
   resume->add_option("SYNC", into.name, "The sync's name")->required();
 
-  CLI::App* forget = add_command(app, into, Command::forget, "forget", "Drops what is kept for a sync that left the config file",
+  CLI::App* forget = add_command(app, into, Command::forget, "forget",
+                                 "Drops what is kept for a sync that left the config file",
                                  R"(Its destination table stays as it is.
 
 Exit code: 0, 1 there is no such sync, or it still stands in the file.)");
   forget->add_option("SYNC", into.name, "The sync's name")->required();
 
-  CLI::App* jobs = add_command(app, into, Command::jobs, "jobs", "Shows and changes the queue, also beside `serve`",
-                               R"(Examples:
+  CLI::App* jobs =
+      add_command(app, into, Command::jobs, "jobs", "Shows and changes the queue, also beside `serve`",
+                  R"(Examples:
   syncflow jobs
   syncflow jobs --sync customers --status failed
   syncflow jobs show 2f6b0d52-6a3f-4bd3-a2d5-6f2f0c1c9d10
@@ -132,16 +146,20 @@ Exit code: 0, 1 there is no such job, or it cannot be retried or cancelled now.)
       ->check(CLI::IsMember({"pending", "processing", "completed", "failed"}));
   jobs->add_option("--limit", into.limit, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
 
-  CLI::App* quarantine = add_command(app, into, Command::quarantine, "quarantine", "Shows the rows that a destination refused, and why",
+  CLI::App* quarantine = add_command(app, into, Command::quarantine, "quarantine",
+                                     "Shows the rows that a destination refused, and why",
                                      R"(They are tried again by every run of their sync.
 
 Example:
   syncflow quarantine --sync customers)");
   add_syncs_option(quarantine, into);
-  quarantine->add_option("--limit", into.limit, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
+  quarantine->add_option("--limit", into.limit, "How many")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
 
-  CLI::App* migrate = add_command(app, into, Command::migrate, "migrate", "Prepares or upgrades the store",
-                                  R"(`serve` and `run` do so by themselves; this is for those who want to see it first.
+  CLI::App* migrate =
+      add_command(app, into, Command::migrate, "migrate", "Prepares or upgrades the store",
+                  R"(`serve` and `run` do so by themselves; this is for those who want to see it first.
 
 Examples:
   syncflow migrate --print
@@ -150,7 +168,9 @@ Examples:
 }
 
 void add_general_options(CLI::App& app, Invocation& into) {
-  app.add_option("-c,--config", into.config_file, "The config file")->type_name("FILE")->capture_default_str();
+  app.add_option("-c,--config", into.config_file, "The config file")
+      ->type_name("FILE")
+      ->capture_default_str();
   app.add_option("--env-file", into.env_file, "Where ${VAR} of the config may stand besides the environment")
       ->type_name("FILE")
       ->capture_default_str();
@@ -168,7 +188,8 @@ std::vector<std::string> command_names(const CLI::App& app) {
 /// Names the nearest command or option where CLI11 only says that something was not expected.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<CLI::App*> chosen = app.get_subcommands();
-  const std::string help = fmt::format("syncflow{} --help", chosen.empty() ? "" : " " + chosen.front()->get_name());
+  const std::string help =
+      fmt::format("syncflow{} --help", chosen.empty() ? "" : " " + chosen.front()->get_name());
   const std::vector<std::string> unexpected = app.remaining(true);
   std::string what = chosen.empty() ? "a command is missing" : error.what();
   if (!unexpected.empty()) {
@@ -177,7 +198,8 @@ std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
       for (const CLI::Option* option : command->get_options()) known.push_back(option->get_name());
     for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
     const std::string near = nearest(unexpected.front(), known);
-    what = fmt::format("\"{}\" was not expected{}", unexpected.front(), near.empty() ? "" : "; did you mean \"" + near + "\"?");
+    what = fmt::format("\"{}\" was not expected{}", unexpected.front(),
+                       near.empty() ? "" : "; did you mean \"" + near + "\"?");
   }
   return fmt::format("syncflow: {}\nSee: {}\n", what, help);
 }
@@ -194,7 +216,8 @@ std::string missing_operand(const Invocation& line) {
 }  // namespace
 
 std::variant<Invocation, Message> parse_arguments(const std::vector<std::string>& arguments) {
-  if (!arguments.empty() && std::find(kNotBuilt.begin(), kNotBuilt.end(), arguments.front()) != kNotBuilt.end())
+  if (!arguments.empty() &&
+      std::find(kNotBuilt.begin(), kNotBuilt.end(), arguments.front()) != kNotBuilt.end())
     return Message{fmt::format("syncflow: not supported yet: {}\n", arguments.front()), 2};
   Invocation line;
   CLI::App app("Keeps tables in step across databases.", "syncflow");

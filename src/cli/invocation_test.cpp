@@ -71,7 +71,8 @@ TEST(CommandLine, SaysWhatIsMissing) {
   EXPECT_THAT(answered({"resync"}).text, HasSubstr("--sync"));
   EXPECT_THAT(answered({"jobs", "retry"}).text, HasSubstr("needs the job's id"));
   EXPECT_THAT(answered({"jobs", "burn"}).text, HasSubstr("cancel"));
-  for (const auto& arguments : std::vector<std::vector<std::string>>{{}, {"check"}, {"resync"}, {"jobs", "retry"}, {"jobs", "burn"}})
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{}, {"check"}, {"resync"}, {"jobs", "retry"}, {"jobs", "burn"}})
     EXPECT_EQ(answered(arguments).exit_code, 2);
 }
 

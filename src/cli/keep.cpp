@@ -88,8 +88,8 @@ int list_jobs(const Invocation& line, const Surroundings& with, Store& store) {
   std::vector<std::vector<std::string>> rows = {{"JOB", "SYNC", "STATUS", "TRIGGER", "CREATED", "ERROR"}};
   for (const Job& job : wanted_jobs(line, store)) {
     if (line.json) with.out << to_json_text(to_json(job)) << "\n";
-    rows.push_back({job.id, sync_name(store, job.sync_id), std::string(name_of(job.status)), std::string(name_of(job.trigger)),
-                    to_rfc3339(job.created_at), shortened(job.error)});
+    rows.push_back({job.id, sync_name(store, job.sync_id), std::string(name_of(job.status)),
+                    std::string(name_of(job.trigger)), to_rfc3339(job.created_at), shortened(job.error)});
   }
   if (line.json) return 0;
   with.out << (rows.size() == 1 ? "no jobs\n" : in_columns(rows));
@@ -103,13 +103,16 @@ int show_job(const Invocation& line, const Surroundings& with, Store& store, con
     with.out << to_json_text(boost::json::object{{"job", to_json(job)}, {"runs", std::move(runs)}}) << "\n";
     return 0;
   }
-  with.out << fmt::format("job {} of {}: {}, asked for by {} at {}\n", job.id, sync_name(store, job.sync_id), name_of(job.status),
-                          name_of(job.trigger), to_rfc3339(job.created_at));
+  with.out << fmt::format("job {} of {}: {}, asked for by {} at {}\n", job.id, sync_name(store, job.sync_id),
+                          name_of(job.status), name_of(job.trigger), to_rfc3339(job.created_at));
   if (!job.error.empty()) with.out << "  " << job.error << "\n";
-  std::vector<std::vector<std::string>> rows = {{"  ATTEMPT", "STATUS", "STRATEGY", "STARTED", "READ", "WRITTEN", "DELETED", "QUARANTINED", "ERROR"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"  ATTEMPT", "STATUS", "STRATEGY", "STARTED", "READ", "WRITTEN", "DELETED", "QUARANTINED", "ERROR"}};
   for (const Run& run : store.runs_of_job(job.id))
-    rows.push_back({fmt::format("  {}", run.attempt), run.status, run.strategy, to_rfc3339(run.started_at), with_commas(run.figures.read),
-                    with_commas(run.figures.written), with_commas(run.figures.deleted), with_commas(run.figures.quarantined), shortened(run.error)});
+    rows.push_back({fmt::format("  {}", run.attempt), run.status, run.strategy, to_rfc3339(run.started_at),
+                    with_commas(run.figures.read), with_commas(run.figures.written),
+                    with_commas(run.figures.deleted), with_commas(run.figures.quarantined),
+                    shortened(run.error)});
   with.out << in_columns(rows);
   return 0;
 }
@@ -120,7 +123,8 @@ int change_job(const Invocation& line, const Surroundings& with, Store& store, c
   if (!changed)
     throw Error(ErrorKind::not_found,
                 fmt::format("job {} is {}; {}", job.id, name_of(job.status),
-                            retry ? "only a failed job can be tried again" : "only a pending or processing job can be cancelled"));
+                            retry ? "only a failed job can be tried again"
+                                  : "only a pending or processing job can be cancelled"));
   with.out << (line.json ? to_json_text(to_json(*changed)) + "\n"
                          : fmt::format("job {} is {} now\n", changed->id, name_of(changed->status)));
   return 0;
@@ -133,13 +137,15 @@ int jobs(const Invocation& line, const Surroundings& with) {
   if (line.action.empty() || line.action == "list") return list_jobs(line, with, *opened.store);
   const std::optional<Job> job = opened.store->find_job(line.id);
   if (!job) throw Error(ErrorKind::not_found, fmt::format("there is no job {}", line.id));
-  return line.action == "show" ? show_job(line, with, *opened.store, *job) : change_job(line, with, *opened.store, *job);
+  return line.action == "show" ? show_job(line, with, *opened.store, *job)
+                               : change_job(line, with, *opened.store, *job);
 }
 
 int quarantine(const Invocation& line, const Surroundings& with) {
   const Opened opened = open(line, with);
   Store& store = *opened.store;
-  std::vector<std::vector<std::string>> rows = {{"SYNC", "TABLE", "KEY", "FIELD", "ATTEMPTS", "LAST SEEN", "REASON"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"SYNC", "TABLE", "KEY", "FIELD", "ATTEMPTS", "LAST SEEN", "REASON"}};
   std::vector<std::string> sync_ids;
   for (const std::string& name : line.syncs) sync_ids.push_back(sync_named(store, name).id);
   if (sync_ids.empty()) sync_ids.emplace_back();
@@ -159,7 +165,8 @@ int quarantine(const Invocation& line, const Surroundings& with) {
                                                      {"first_seen_at", to_rfc3339(row.first_seen_at)},
                                                      {"last_seen_at", to_rfc3339(row.last_seen_at)}})
                  << "\n";
-      rows.push_back({name, row.table, row.key.to_json(), row.field, std::to_string(row.attempts), to_rfc3339(row.last_seen_at), row.reason});
+      rows.push_back({name, row.table, row.key.to_json(), row.field, std::to_string(row.attempts),
+                      to_rfc3339(row.last_seen_at), row.reason});
     }
   }
   if (!line.json) with.out << (rows.size() == 1 ? "no rows in quarantine\n" : in_columns(rows));
@@ -170,10 +177,13 @@ int resume(const Invocation& line, const Surroundings& with) {
   const Opened opened = open(line, with);
   const Sync sync = sync_named(*opened.store, line.name);
   if (sync.hold && sync.hold->kind == "removed")
-    throw Error(ErrorKind::not_found,
-                fmt::format("sync {} left {}; put it back there, or drop what is kept for it with `syncflow forget {}`", sync.name,
-                            line.config_file, sync.name));
-  if (!opened.store->lift_hold(sync.id)) throw Error(ErrorKind::not_found, fmt::format("sync {} is not on hold", sync.name));
+    throw Error(
+        ErrorKind::not_found,
+        fmt::format(
+            "sync {} left {}; put it back there, or drop what is kept for it with `syncflow forget {}`",
+            sync.name, line.config_file, sync.name));
+  if (!opened.store->lift_hold(sync.id))
+    throw Error(ErrorKind::not_found, fmt::format("sync {} is not on hold", sync.name));
   with.out << fmt::format("sync {} goes on\n", sync.name);
   return 0;
 }
@@ -183,9 +193,11 @@ int forget(const Invocation& line, const Surroundings& with) {
   const Sync sync = sync_named(*opened.store, line.name);
   for (const SyncDefinition& kept : opened.config.syncs)
     if (kept.id == sync.id)
-      throw Error(ErrorKind::not_found,
-                  fmt::format("sync {} still stands in {}; take it out there first, and apply the file with `run` or `serve`", sync.name,
-                              line.config_file));
+      throw Error(
+          ErrorKind::not_found,
+          fmt::format(
+              "sync {} still stands in {}; take it out there first, and apply the file with `run` or `serve`",
+              sync.name, line.config_file));
   opened.store->forget_sync(sync.id);
   with.out << fmt::format("sync {} is forgotten; its tables stay as they are\n", sync.name);
   return 0;

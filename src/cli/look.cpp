@@ -19,13 +19,14 @@ namespace {
 std::unique_ptr<Connection> connect(const Invocation& line, const Surroundings& with) {
   const Config config = with.load_config(line.config_file, line.env_file);
   if (const ConnectionConfig* connection = config.find_connection(line.name))
-    return with.providers.at(connection->provider).connect(connection->options, {with.clock, std::stop_token()});
+    return with.providers.at(connection->provider)
+        .connect(connection->options, {with.clock, std::stop_token()});
   std::vector<std::string> names;
   for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
   const std::string near = nearest(line.name, names);
-  throw Error(ErrorKind::bad_config,
-              fmt::format("{} has no connection \"{}\"{}", line.config_file, line.name,
-                          near.empty() ? "; it has " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
+  throw Error(ErrorKind::bad_config, fmt::format("{} has no connection \"{}\"{}", line.config_file, line.name,
+                                                 near.empty() ? "; it has " + join(names, ", ")
+                                                              : "; did you mean \"" + near + "\"?"));
 }
 
 // --- validate ---
@@ -66,21 +67,27 @@ boost::json::object to_json(const Finding& finding) {
 boost::json::object to_json(const TableInfo& table) {
   boost::json::array fields;
   for (const Field& field : table.schema.fields)
-    fields.push_back(boost::json::object{
-        {"name", field.name}, {"type", name_of(field.type)}, {"native", field.native}, {"nullable", field.nullable}, {"generated", field.generated}});
+    fields.push_back(boost::json::object{{"name", field.name},
+                                         {"type", name_of(field.type)},
+                                         {"native", field.native},
+                                         {"nullable", field.nullable},
+                                         {"generated", field.generated}});
   boost::json::array key;
-  for (const std::size_t index : table.schema.key) key.push_back(boost::json::value(table.schema.fields[index].name));
+  for (const std::size_t index : table.schema.key)
+    key.push_back(boost::json::value(table.schema.fields[index].name));
   boost::json::array cursors;
   for (const CursorCandidate& candidate : table.cursor_candidates)
-    cursors.push_back(boost::json::object{{"field", candidate.field}, {"indexed", candidate.indexed}, {"note", candidate.note}});
+    cursors.push_back(boost::json::object{
+        {"field", candidate.field}, {"indexed", candidate.indexed}, {"note", candidate.note}});
   boost::json::array warnings;
   for (const std::string& warning : table.warnings) warnings.push_back(boost::json::value(warning));
-  return {{"table", table.schema.table},
-          {"rows", table.row_estimate < 0 ? boost::json::value(nullptr) : boost::json::value(table.row_estimate)},
-          {"key", std::move(key)},
-          {"fields", std::move(fields)},
-          {"cursors", std::move(cursors)},
-          {"warnings", std::move(warnings)}};
+  return {
+      {"table", table.schema.table},
+      {"rows", table.row_estimate < 0 ? boost::json::value(nullptr) : boost::json::value(table.row_estimate)},
+      {"key", std::move(key)},
+      {"fields", std::move(fields)},
+      {"cursors", std::move(cursors)},
+      {"warnings", std::move(warnings)}};
 }
 
 std::string notes_on(const TableInfo& table, std::size_t index) {
@@ -92,12 +99,14 @@ std::string notes_on(const TableInfo& table, std::size_t index) {
   if (field.generated) notes.emplace_back("generated");
   for (const CursorCandidate& candidate : table.cursor_candidates)
     if (candidate.field == field.name)
-      notes.push_back((candidate.indexed ? "cursor" : "cursor, no index") + (candidate.note.empty() ? "" : ": " + candidate.note));
+      notes.push_back((candidate.indexed ? "cursor" : "cursor, no index") +
+                      (candidate.note.empty() ? "" : ": " + candidate.note));
   return join(notes, ", ");
 }
 
 std::string in_words(const TableInfo& table) {
-  const std::string rows = table.row_estimate < 0 ? "" : fmt::format(", about {} rows", with_commas(table.row_estimate));
+  const std::string rows =
+      table.row_estimate < 0 ? "" : fmt::format(", about {} rows", with_commas(table.row_estimate));
   std::vector<std::vector<std::string>> fields = {{"  FIELD", "TYPE", "NATIVE TYPE", "NOTES"}};
   for (std::size_t i = 0; i < table.schema.fields.size(); ++i) {
     const Field& field = table.schema.fields[i];
@@ -137,7 +146,7 @@ std::string_view name_of(OptionKind kind) {
 boost::json::object to_json(const OptionSpec& option) {
   boost::json::array choices;
   for (const std::string& choice : option.choices) choices.push_back(boost::json::value(choice));
-  return {{"name", option.name},       {"kind", name_of(option.kind)},   {"required", option.required},
+  return {{"name", option.name},        {"kind", name_of(option.kind)},  {"required", option.required},
           {"default", option.fallback}, {"choices", std::move(choices)}, {"help", option.help}};
 }
 
@@ -161,10 +170,13 @@ boost::json::object to_json(const Provider& provider) {
 std::string in_words(const Provider& provider) {
   std::vector<std::vector<std::string>> options = {{"  OPTION", "KIND", "DEFAULT", "MEANING"}};
   for (const OptionSpec& option : provider.options) {
-    const std::string help = option.choices.empty() ? option.help : fmt::format("{} ({})", option.help, join_or(option.choices));
-    options.push_back({"  " + option.name, std::string(name_of(option.kind)), option.required ? "(required)" : option.fallback, help});
+    const std::string help =
+        option.choices.empty() ? option.help : fmt::format("{} ({})", option.help, join_or(option.choices));
+    options.push_back({"  " + option.name, std::string(name_of(option.kind)),
+                       option.required ? "(required)" : option.fallback, help});
   }
-  return fmt::format("{} ({}): {}\n{}", provider.id, provider.name, abilities(provider.can), in_columns(options));
+  return fmt::format("{} ({}): {}\n{}", provider.id, provider.name, abilities(provider.can),
+                     in_columns(options));
 }
 
 }  // namespace
@@ -183,8 +195,8 @@ int validate(const Invocation& line, const Surroundings& with) {
     }
   }
   if (!line.json)
-    with.out << fmt::format("{}: {} connections, {} syncs: {}\n", line.config_file, config.connections.size(), config.syncs.size(),
-                            errors == 0 ? "right" : fmt::format("{} to mend", errors));
+    with.out << fmt::format("{}: {} connections, {} syncs: {}\n", line.config_file, config.connections.size(),
+                            config.syncs.size(), errors == 0 ? "right" : fmt::format("{} to mend", errors));
   return errors == 0 ? 0 : 2;
 }
 
@@ -193,12 +205,16 @@ int check(const Invocation& line, const Surroundings& with) {
   if (line.json) {
     boost::json::array can(access.can.begin(), access.can.end());
     boost::json::array warnings(access.warnings.begin(), access.warnings.end());
-    with.out << to_json_text(boost::json::object{
-                    {"connection", line.name}, {"system", access.system}, {"user", access.user}, {"can", std::move(can)}, {"warnings", std::move(warnings)}})
+    with.out << to_json_text(boost::json::object{{"connection", line.name},
+                                                 {"system", access.system},
+                                                 {"user", access.user},
+                                                 {"can", std::move(can)},
+                                                 {"warnings", std::move(warnings)}})
              << "\n";
     return 0;
   }
-  with.out << fmt::format("{}: logged in to {}{}\n", line.name, access.system, access.user.empty() ? "" : " as " + access.user);
+  with.out << fmt::format("{}: logged in to {}{}\n", line.name, access.system,
+                          access.user.empty() ? "" : " as " + access.user);
   for (const std::string& right : access.can) with.out << "  can: " << right << "\n";
   for (const std::string& warning : access.warnings) with.out << "  warning: " << warning << "\n";
   return 0;

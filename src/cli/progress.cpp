@@ -22,7 +22,9 @@ struct Track {
   /// Rows a second since it began; 0 while that says nothing.
   std::int64_t rate(std::chrono::steady_clock::time_point now) const {
     const double seconds = std::chrono::duration<double>(now - began).count();
-    return seconds < 0.5 ? 0 : static_cast<std::int64_t>(static_cast<double>(latest.rows - rows_at_begin) / seconds);
+    return seconds < 0.5
+               ? 0
+               : static_cast<std::int64_t>(static_cast<double>(latest.rows - rows_at_begin) / seconds);
   }
 };
 
@@ -42,8 +44,9 @@ class Tracks {
     return *found;
   }
   void drop(const std::string& sync) {
-    tracks_.erase(std::remove_if(tracks_.begin(), tracks_.end(), [&](const Track& t) { return t.latest.sync == sync; }),
-                  tracks_.end());
+    tracks_.erase(
+        std::remove_if(tracks_.begin(), tracks_.end(), [&](const Track& t) { return t.latest.sync == sync; }),
+        tracks_.end());
   }
   const std::vector<Track>& all() const { return tracks_; }
 
@@ -53,9 +56,11 @@ class Tracks {
 
 std::string rows_and_rate(const Track& track, std::chrono::steady_clock::time_point now) {
   std::string text = with_commas(track.latest.rows);
-  if (track.latest.of_rows >= 0) text += " of " + with_commas(std::max(track.latest.of_rows, track.latest.rows));
+  if (track.latest.of_rows >= 0)
+    text += " of " + with_commas(std::max(track.latest.of_rows, track.latest.rows));
   text += " rows";
-  if (const std::int64_t rate = track.rate(now); rate > 0) text += fmt::format(", {} a second", with_commas(rate));
+  if (const std::int64_t rate = track.rate(now); rate > 0)
+    text += fmt::format(", {} a second", with_commas(rate));
   return text;
 }
 
@@ -64,7 +69,8 @@ std::string bar(const Progress& progress) {
   if (progress.of_rows <= 0) return "";
   // An estimate may be too low: the bar is full then, and the rows go on.
   const std::int64_t full = std::min(kWidth, progress.rows * kWidth / progress.of_rows);
-  return fmt::format(" [{}{}]", std::string(static_cast<std::size_t>(full), '#'), std::string(static_cast<std::size_t>(kWidth - full), '.'));
+  return fmt::format(" [{}{}]", std::string(static_cast<std::size_t>(full), '#'),
+                     std::string(static_cast<std::size_t>(kWidth - full), '.'));
 }
 
 /// Cut at a character's edge. Names of tables may hold any character; each is taken for one column.
@@ -111,7 +117,8 @@ class Bars : public ProgressView {
     const std::size_t columns = std::max<std::size_t>(columns_(), 20) - 1;
     for (const Track& track : tracks_.all()) {
       const Progress& latest = track.latest;
-      out_ << cut(fmt::format("{}: {}, {}{} {}", latest.sync, latest.table, latest.phase, bar(latest), rows_and_rate(track, now)),
+      out_ << cut(fmt::format("{}: {}, {}{} {}", latest.sync, latest.table, latest.phase, bar(latest),
+                              rows_and_rate(track, now)),
                   columns)
            << "\n";
       ++drawn_;
@@ -137,7 +144,9 @@ class PlainLines : public ProgressView {
     Track& track = tracks_.follow(progress, now);
     if (now - track.shown < kBetweenLines) return;
     track.shown = now;
-    err_ << fmt::format("{}: {}, {}: {}\n", progress.sync, progress.table, progress.phase, rows_and_rate(track, now)) << std::flush;
+    err_ << fmt::format("{}: {}, {}: {}\n", progress.sync, progress.table, progress.phase,
+                        rows_and_rate(track, now))
+         << std::flush;
   }
 
   void done(const SyncReport& report) override {

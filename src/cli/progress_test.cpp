@@ -39,11 +39,12 @@ SyncReport customers() {
 }
 
 TEST(Report, IsTheJsonLineOfTheContract) {
-  EXPECT_EQ(json_line(customers()),
-            R"({"sync":"customers","job_id":"11111111-1111-4111-8111-111111111111","status":"completed","strategy":"cursor",)"
-            R"("read":10,"written":9,"deleted":0,"unchanged":1,"filtered":0,"collapsed":0,"quarantined":0,"seconds":0.12,)"
-            R"("tables":[{"source":"public.customers","destination":"Customers","strategy":"cursor",)"
-            R"("read":10,"written":9,"deleted":0,"unchanged":1,"filtered":0,"collapsed":0,"quarantined":0}]})");
+  EXPECT_EQ(
+      json_line(customers()),
+      R"({"sync":"customers","job_id":"11111111-1111-4111-8111-111111111111","status":"completed","strategy":"cursor",)"
+      R"("read":10,"written":9,"deleted":0,"unchanged":1,"filtered":0,"collapsed":0,"quarantined":0,"seconds":0.12,)"
+      R"("tables":[{"source":"public.customers","destination":"Customers","strategy":"cursor",)"
+      R"("read":10,"written":9,"deleted":0,"unchanged":1,"filtered":0,"collapsed":0,"quarantined":0}]})");
 }
 
 TEST(Report, SaysWhyASyncFailed) {
@@ -51,13 +52,17 @@ TEST(Report, SaysWhyASyncFailed) {
   report.status = "failed";
   report.error = "table t is gone";
   EXPECT_THAT(json_line(report), HasSubstr(R"("error":"table t is gone")"));
-  EXPECT_THAT(text_lines(report), HasSubstr("customers: failed in 0.12 s by cursor: 10 read, 9 written, 1 unchanged\n  table t is gone\n"));
+  EXPECT_THAT(
+      text_lines(report),
+      HasSubstr(
+          "customers: failed in 0.12 s by cursor: 10 read, 9 written, 1 unchanged\n  table t is gone\n"));
 }
 
 TEST(Report, SaysWhereToLookForQuarantinedRows) {
   SyncReport report = customers();
   report.in_quarantine = 2;
-  EXPECT_THAT(text_lines(report), HasSubstr("2 rows wait in quarantine; see: syncflow quarantine --sync customers"));
+  EXPECT_THAT(text_lines(report),
+              HasSubstr("2 rows wait in quarantine; see: syncflow quarantine --sync customers"));
 }
 
 TEST(Report, OfASyncWithNothingToDoSaysSo) {
@@ -94,7 +99,8 @@ TEST(Bars, ShowRowsAndRateOfEachSyncAndRedrawThemInPlace) {
   view->moved({"customers", "public.customers", "first load", 0, 1000});
   clock.advance(std::chrono::seconds(2));
   view->moved({"customers", "public.customers", "first load", 500, 1000});
-  EXPECT_THAT(out.str(), HasSubstr("customers: public.customers, first load [##########..........] 500 of 1,000 rows, 250 a second\n"));
+  EXPECT_THAT(out.str(), HasSubstr("customers: public.customers, first load [##########..........] 500 of "
+                                   "1,000 rows, 250 a second\n"));
   view->moved({"orders", "o", "changes", 7, -1});
   out.str("");
   view->done(customers());

@@ -29,7 +29,8 @@ void add_figures(boost::json::object& line, const Figures& figures) {
 }
 
 boost::json::object to_json(const TableReport& table) {
-  boost::json::object line{{"source", table.source}, {"destination", table.destination}, {"strategy", table.strategy}};
+  boost::json::object line{
+      {"source", table.source}, {"destination", table.destination}, {"strategy", table.strategy}};
   add_figures(line, table.figures);
   return line;
 }
@@ -53,10 +54,11 @@ std::string with_commas(std::int64_t number) {
 }
 
 std::string json_line(const SyncReport& report) {
-  boost::json::object line{{"sync", report.sync},
-                           {"job_id", report.job_id.empty() ? boost::json::value(nullptr) : boost::json::value(report.job_id)},
-                           {"status", report.status},
-                           {"strategy", report.strategy}};
+  boost::json::object line{
+      {"sync", report.sync},
+      {"job_id", report.job_id.empty() ? boost::json::value(nullptr) : boost::json::value(report.job_id)},
+      {"status", report.status},
+      {"strategy", report.strategy}};
   add_figures(line, report.figures);
   // Milliseconds say enough.
   line["seconds"] = std::round(report.seconds * 1000) / 1000;
@@ -73,18 +75,22 @@ std::string text_lines(const SyncReport& report) {
   lines += ": " + in_words(report.figures) + "\n";
   if (report.tables.size() > 1)
     for (const TableReport& table : report.tables)
-      lines += fmt::format("  {} -> {} by {}: {}\n", table.source, table.destination, table.strategy, in_words(table.figures));
+      lines += fmt::format("  {} -> {} by {}: {}\n", table.source, table.destination, table.strategy,
+                           in_words(table.figures));
   if (!report.error.empty()) lines += "  " + report.error + "\n";
   if (report.in_quarantine > 0)
-    lines += fmt::format("  {} {} in quarantine; see: syncflow quarantine --sync {}\n", with_commas(static_cast<std::int64_t>(report.in_quarantine)),
+    lines += fmt::format("  {} {} in quarantine; see: syncflow quarantine --sync {}\n",
+                         with_commas(static_cast<std::int64_t>(report.in_quarantine)),
                          report.in_quarantine == 1 ? "row waits" : "rows wait", report.sync);
   return lines;
 }
 
 int exit_code_of(const std::vector<SyncReport>& reports) {
-  const bool failed = std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.status != "completed"; });
+  const bool failed =
+      std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.status != "completed"; });
   if (failed) return 1;
-  return std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.in_quarantine > 0; }) ? 4 : 0;
+  return std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.in_quarantine > 0; }) ? 4
+                                                                                                        : 0;
 }
 
 }  // namespace syncflow::cli

@@ -27,7 +27,8 @@ std::size_t terminal_columns() {
 
 std::unique_ptr<ProgressView> view_for(const Invocation& line, const Surroundings& with) {
   if (line.json) return json_lines(with.out);
-  return with.on_terminal ? bars(with.out, with.clock, terminal_columns) : plain_lines(with.out, with.err, with.clock);
+  return with.on_terminal ? bars(with.out, with.clock, terminal_columns)
+                          : plain_lines(with.out, with.err, with.clock);
 }
 
 /// One `run` or `resync`, in this process or beside the one that works on the store.
@@ -45,7 +46,8 @@ class Round {
     const bool resync = line_.command == Command::resync;
     if (lock_) return exit_code(here(line_.syncs, resync));
     RunBeside beside(*store_, {[this](const Progress& p) { view_->moved(p); },
-                               [this](const SyncReport& r) { view_->done(r); }, [this] { return took_over(); }, interrupts_.token()});
+                               [this](const SyncReport& r) { view_->done(r); },
+                               [this] { return took_over(); }, interrupts_.token()});
     beside.ask(wanted(), resync);
     const std::vector<std::string> left = beside.follow();
     std::vector<SyncReport> reports = beside.reports();
@@ -60,24 +62,28 @@ class Round {
  private:
   std::vector<SyncReport> here(const std::vector<std::string>& names, bool resync) {
     store_->release_all();
-    Engine engine({*store_, with_.providers, with_.clock, config_, [this](const Progress& p) { view_->moved(p); }});
+    Engine engine(
+        {*store_, with_.providers, with_.clock, config_, [this](const Progress& p) { view_->moved(p); }});
     engine.apply_config();
-    return engine.run_once(names, resync, [this](const SyncReport& r) { view_->done(r); }, interrupts_.token());
+    return engine.run_once(
+        names, resync, [this](const SyncReport& r) { view_->done(r); }, interrupts_.token());
   }
 
   /// The syncs asked for, as the process that works on the store knows them.
   std::vector<Sync> wanted() {
     std::vector<Sync> found;
     for (const SyncDefinition& definition : config_.syncs) {
-      const bool named = std::find(line_.syncs.begin(), line_.syncs.end(), definition.name) != line_.syncs.end();
+      const bool named =
+          std::find(line_.syncs.begin(), line_.syncs.end(), definition.name) != line_.syncs.end();
       if (!named && (!line_.syncs.empty() || definition.status != SyncStatus::active)) continue;
       if (definition.status != SyncStatus::active)
-        throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it", definition.name,
-                                                       name_of(definition.status)));
+        throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it",
+                                                       definition.name, name_of(definition.status)));
       const std::optional<Sync> sync = store_->find_sync(definition.id);
       if (!sync)
         throw Error(ErrorKind::bad_config,
-                    fmt::format("the syncflow that works on this store (pid {}) does not know sync {}; start it again to apply {}",
+                    fmt::format("the syncflow that works on this store (pid {}) does not know sync {}; start "
+                                "it again to apply {}",
                                 StoreLock::holder(lock_file(config_)), definition.name, line_.config_file));
       found.push_back(*sync);
     }
@@ -91,7 +97,8 @@ class Round {
     for (const SyncDefinition& definition : config_.syncs) known.push_back(definition.name);
     const std::string near = nearest(name, known);
     throw Error(ErrorKind::bad_config, fmt::format("{} has no sync \"{}\"{}", line_.config_file, name,
-                                                   near.empty() ? "; it has " + join(known, ", ") : "; did you mean \"" + near + "\"?"));
+                                                   near.empty() ? "; it has " + join(known, ", ")
+                                                                : "; did you mean \"" + near + "\"?"));
   }
 
   bool took_over() {
@@ -102,7 +109,8 @@ class Round {
 
   static int exit_code(const std::vector<SyncReport>& reports) {
     // A table that needs a cursor field is a matter of the config, which no further run mends.
-    const bool too_large = std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.hold == "table_size"; });
+    const bool too_large =
+        std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.hold == "table_size"; });
     return too_large ? 2 : exit_code_of(reports);
   }
 

@@ -29,7 +29,8 @@ std::optional<StoreLock> StoreLock::try_take(const std::string& file) {
     fail("lock", file);
   }
   const std::string pid = fmt::format("{}\n", getpid());
-  if (ftruncate(descriptor, 0) != 0 || pwrite(descriptor, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+  if (ftruncate(descriptor, 0) != 0 ||
+      pwrite(descriptor, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
     fail("write to", file);
   return lock;
 }

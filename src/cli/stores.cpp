@@ -20,9 +20,11 @@ constexpr std::string_view kSqlite = "sqlite:";
 std::string store_file(const Config& config) {
   if (config.store.substr(0, kSqlite.size()) != kSqlite)
     throw Error(ErrorKind::bad_config,
-                fmt::format("not supported yet: store {}; write \"store: sqlite:FILE\"", without_password(config.store)));
+                fmt::format("not supported yet: store {}; write \"store: sqlite:FILE\"",
+                            without_password(config.store)));
   std::string file = config.store.substr(kSqlite.size());
-  if (file.empty()) throw Error(ErrorKind::bad_config, "the store names no file; write \"store: sqlite:FILE\"");
+  if (file.empty())
+    throw Error(ErrorKind::bad_config, "the store names no file; write \"store: sqlite:FILE\"");
   return file;
 }
 
@@ -44,7 +46,8 @@ std::unique_ptr<Store> open_existing_store(const Config& config, Clock& clock) {
 ScratchStore::ScratchStore(Clock& clock) {
   std::string folder = (std::filesystem::temp_directory_path() / "syncflow-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr)
-    throw Error(ErrorKind::unavailable, fmt::format("cannot make a temporary folder {}: {}", folder, std::strerror(errno)));
+    throw Error(ErrorKind::unavailable,
+                fmt::format("cannot make a temporary folder {}: {}", folder, std::strerror(errno)));
   folder_ = folder;
   store_ = open_sqlite_store(folder + "/store.db", clock);
 }

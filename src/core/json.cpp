@@ -37,8 +37,7 @@ void append(const boost::json::value& value, std::string& out) {
   // JSON has no word for infinities.
   if (const auto* number = value.if_double())
     out += std::isfinite(*number) ? fmt::format("{}", *number) : "null";
-  else
-    out += boost::json::serialize(value);
+  else out += boost::json::serialize(value);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ TEST(JsonText, WritesNumbersAsPeopleDo) {
 }
 
 TEST(JsonText, IsReadBackAsTheSameValue) {
-  const boost::json::value value = boost::json::parse(
-      R"({"a":[],"b":{},"c":[1,[2.5,{"d":null}],"x\"\n\u0001ä"],"":true,"\"k\"":false})");
+  const boost::json::value value =
+      boost::json::parse(R"({"a":[],"b":{},"c":[1,[2.5,{"d":null}],"x\"\n\u0001ä"],"":true,"\"k\"":false})");
   EXPECT_EQ(boost::json::parse(to_json_text(value)), value);
 }
 

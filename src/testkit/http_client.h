@@ -1,11 +1,10 @@
 #pragma once
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
-
-#include <boost/json.hpp>
 
 namespace syncflow::testkit {
 
