@@ -22,7 +22,7 @@ prepare_apt() {
     -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$folder/sources"
     -o Dir::Etc::preferences=/dev/null -o "Dir::Etc::preferencesparts=$folder/preferences"
     -o APT::Default-Release= -o APT::Sandbox::User=root
-    -o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::=
+    -o APT::Update::Error-Mode=any -o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::=
     -o "Acquire::Languages=$languages" -o Acquire::GzipIndexes=false
     -o Acquire::Retries=3 -o Acquire::http::Timeout=30)
 }
