@@ -18,8 +18,9 @@ ARROWS = {
     "core": [],
     "drivers/*": ["core"],
     "http": ["core", "drivers/*"],
-    "sql": ["core", "drivers/*"],
     "provider": ["core", "http"],
+    # It reads any database's tables behind provider/source.h, so that each provider brings only its dialect.
+    "sql": ["core", "drivers/*", "provider"],
     "providers/*": ["core", "provider", "drivers/*", "http", "sql"],
     # Only the registry lies in `providers` itself.
     "providers": ["core", "provider", "drivers/*", "http", "sql", "providers/*"],

@@ -40,8 +40,11 @@ Carried BatchWriter::carry(Batch batch, const Options& options) {
   Mapped mapped = mapper_.apply(std::move(batch));
   carried.figures.filtered += static_cast<std::int64_t>(mapped.filtered);
   take_out_refused(mapped, carried);
+  // Before rows are compared with what was applied: one that changed and changed back must not leave its
+  // middle state. A first load lists each key once.
+  if (!mapped.batch.loading)
+    carried.figures.collapsed += static_cast<std::int64_t>(collapse(mapped.batch, mapped.left_filter));
   take_out_applied(mapped, carried, options);
-  carried.figures.collapsed += static_cast<std::int64_t>(collapse(mapped.batch, mapped.left_filter));
   if (!mapped.batch.changes.empty()) write(mapped, carried, options);
   carried.figures.quarantined = static_cast<std::int64_t>(carried.refused.size());
   return carried;
@@ -55,7 +58,7 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     if (change.refusal < 0) return false;
     const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
     carried.refused.push_back({key_of(batch.schema(), change), refusal.field, refusal.reason, RejectionCause::value});
-    tracker_.forget(hash_key(batch.schema(), change));
+    tracker_.note_refused(hash_key(batch.schema(), change));
     return true;
   });
 }
@@ -105,6 +108,7 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
     if (!tracked && tracker_.empty()) continue;
     const RowHash key = hash_key(batch.schema(), change);
     if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? key_of(batch.schema(), change) : Key{});
+    else if (refused[i]) tracker_.note_refused(key);
     else tracker_.forget(key);
   }
 }

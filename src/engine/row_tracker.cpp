@@ -33,6 +33,11 @@ void RowTracker::forget(const RowHash& key) {
   forgotten_.push_back(key);
 }
 
+void RowTracker::note_refused(const RowHash& key) {
+  if (keeps_keys() && knows(key)) note(key, RowHash{}, Key{});
+  else forget(key);
+}
+
 std::vector<RowTracker::Missing> RowTracker::missing() const {
   std::vector<Missing> out;
   for (const auto& [hash, row] : rows_)

@@ -36,6 +36,9 @@ class RowTracker {
   /// The row was applied (or found applied): `key_of_row` is kept where keys are.
   void note(const RowHash& key, const RowHash& row, const Key& key_of_row);
   void forget(const RowHash& key);
+  /// The row's newest state was refused. Where keys are kept, the destination may still have an older one,
+  /// which must go when the row does: its key stays known, as never applied.
+  void note_refused(const RowHash& key);
 
   /// Keys that this generation did not meet; only for Keeps::every_row_with_its_key.
   struct Missing {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/failpoint.h"
@@ -79,13 +80,14 @@ void TableRun::prepare() {
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state_.generation);
+  note_ownership();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
 }
 
 void TableRun::check_fingerprints() {
   const std::string data = data_fingerprint(context_.sync, mapping_);
   const std::string shape = shape_fingerprint(mapping_);
-  const bool known = !state_.position.empty();
+  const bool known = !state_.fingerprint_data.empty();
   if (known && state_.fingerprint_data != data) {
     state_ = {};
     forget_everything_ = true;
@@ -125,6 +127,12 @@ void TableRun::prepare_destination() {
   }
   state_.owned = true;
   state_.appending = true;
+  owned_now_ = true;
+}
+
+/// Before the first row is written: after a crash its rows must be known as ours.
+void TableRun::note_ownership() {
+  if (std::exchange(owned_now_, false)) commit({});
 }
 
 void TableRun::open_source() {

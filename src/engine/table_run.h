@@ -52,6 +52,7 @@ class TableRun {
   void prepare();
   void check_fingerprints();
   void prepare_destination();
+  void note_ownership();
   void open_source();
   void begin_again(const std::string& why);
   void carry(Batch batch);
@@ -71,6 +72,7 @@ class TableRun {
   std::unique_ptr<RowTracker> tracker_;
   MappingState state_;
   bool forget_everything_ = false;  ///< the next commit starts from nothing
+  bool owned_now_ = false;          ///< the destination table became ours in this run
   std::vector<Key> entered_;        ///< keys this run put into quarantine
   bool has_quarantine_ = false;
   TableReport report_;
