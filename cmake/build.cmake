@@ -100,6 +100,13 @@ function(syncflow_tests folder)
     target_link_libraries(${target}_test PRIVATE ${target})
   endif()
   syncflow_reuse_pch(${target}_test)
+  # What the ThreadSanitizer preset builds.
+  if("tsan" IN_LIST ARG_LABELS)
+    if(NOT TARGET tsan_tests)
+      add_custom_target(tsan_tests)
+    endif()
+    add_dependencies(tsan_tests ${target}_test)
+  endif()
   gtest_discover_tests(${target}_test
     TEST_PREFIX "${folder}/" DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")

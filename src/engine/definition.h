@@ -124,7 +124,7 @@ struct EngineSettings {
 
 /// All of syncflow.yaml.
 struct Config {
-  std::string store = "sqlite:syncflow.db";
+  std::string store;  ///< a URL; the file's default is filled in when it is read
   EngineSettings engine;
   std::vector<ConnectionConfig> connections;
   std::vector<SyncDefinition> syncs;
