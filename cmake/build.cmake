@@ -66,6 +66,15 @@ function(syncflow_library folder)
   endif()
 endfunction()
 
+# syncflow_heavy_sources(FILE...): sources full of Beast and Asio. With every check of UBSan each takes over a
+# minute to compile; these checks cost most and find least in templates that are not ours.
+function(syncflow_heavy_sources)
+  if(SYNCFLOW_SANITIZE MATCHES undefined)
+    set_source_files_properties(${ARGN} PROPERTIES
+      COMPILE_OPTIONS "-fno-sanitize=vptr,null,alignment,object-size")
+  endif()
+endfunction()
+
 # syncflow_program(NAME FOLDER [LINKS target...]): the program, with all but main.cpp in NAME_app for tests.
 function(syncflow_program name folder)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
@@ -100,6 +109,13 @@ function(syncflow_tests folder)
     target_link_libraries(${target}_test PRIVATE ${target})
   endif()
   syncflow_reuse_pch(${target}_test)
+  # What the ThreadSanitizer preset builds.
+  if("tsan" IN_LIST ARG_LABELS)
+    if(NOT TARGET tsan_tests)
+      add_custom_target(tsan_tests)
+    endif()
+    add_dependencies(tsan_tests ${target}_test)
+  endif()
   gtest_discover_tests(${target}_test
     TEST_PREFIX "${folder}/" DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")

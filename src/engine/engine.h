@@ -24,6 +24,7 @@ struct SyncReport {
   std::string status;  ///< completed, failed
   std::string strategy;
   std::string error;
+  std::string hold;    ///< the kind of the hold that the failure put on the sync; empty: none
   Figures figures;
   double seconds = 0;
   std::vector<TableReport> tables;

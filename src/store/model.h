@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/batch.h"
@@ -42,6 +43,8 @@ struct Sync {
   std::string message;               ///< what a person should know: how changes are found, what is slow
 };
 
+inline constexpr int kPersonPriority = 10;
+
 enum class JobStatus { pending, processing, completed, failed };
 enum class Trigger { manual, schedule, webhook, feed, resync, retry, external };
 
@@ -56,7 +59,7 @@ struct Job {
   std::optional<Time> started_at, finished_at;
   Trigger trigger = Trigger::manual;
   Time run_after;
-  int priority = 0;  ///< higher first; a person's jobs have 10
+  int priority = 0;  ///< higher first; a person's jobs have kPersonPriority
 };
 
 /// What became of the changes: read = written + deleted + unchanged + filtered + collapsed + quarantined.
@@ -142,5 +145,9 @@ struct BatchCommit {
 std::string_view name_of(SyncStatus status);
 std::string_view name_of(JobStatus status);
 std::string_view name_of(Trigger trigger);
+/// Empty: no such name.
+std::optional<SyncStatus> sync_status_named(std::string_view name);
+std::optional<JobStatus> job_status_named(std::string_view name);
+std::optional<Trigger> trigger_named(std::string_view name);
 
 }  // namespace syncflow

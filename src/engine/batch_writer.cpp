@@ -1,0 +1,116 @@
+#include "engine/batch_writer.h"
+
+#include <utility>
+
+#include "core/failpoint.h"
+
+namespace syncflow {
+namespace {
+
+/// Removes the changes for which `goes` says so, with their marks.
+template <typename Predicate>
+void take_out(Mapped& mapped, Predicate goes) {
+  std::size_t kept = 0;
+  auto& changes = mapped.batch.changes;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (goes(i)) continue;
+    changes[kept] = changes[i];
+    mapped.left_filter[kept] = mapped.left_filter[i];
+    ++kept;
+  }
+  changes.resize(kept);
+  mapped.left_filter.resize(kept);
+}
+
+/// An upsert that keeps a cell of the destination says nothing about the whole row.
+bool is_whole(const Change& change) {
+  if (change.operation != Operation::upsert) return false;
+  for (const Value& cell : change.row)
+    if (cell.is_absent()) return false;
+  return true;
+}
+
+}  // namespace
+
+Carried BatchWriter::carry(Batch batch, const Options& options) {
+  Carried carried;
+  carried.figures.read = static_cast<std::int64_t>(batch.rows());
+  carried.figures.bytes = static_cast<std::int64_t>(batch.size_bytes());
+  if (batch.changes.empty()) return carried;
+  Mapped mapped = mapper_.apply(std::move(batch));
+  carried.figures.filtered += static_cast<std::int64_t>(mapped.filtered);
+  take_out_refused(mapped, carried);
+  // Before rows are compared with what was applied: one that changed and changed back must not leave its
+  // middle state. A first load lists each key once.
+  if (!mapped.batch.loading)
+    carried.figures.collapsed += static_cast<std::int64_t>(collapse(mapped.batch, mapped.left_filter));
+  take_out_applied(mapped, carried, options);
+  if (!mapped.batch.changes.empty()) write(mapped, carried, options);
+  carried.figures.quarantined = static_cast<std::int64_t>(carried.refused.size());
+  return carried;
+}
+
+void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
+  if (mapped.batch.refusals.empty()) return;
+  const Batch& batch = mapped.batch;
+  take_out(mapped, [&](std::size_t i) {
+    const Change& change = batch.changes[i];
+    if (change.refusal < 0) return false;
+    const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
+    carried.refused.push_back({mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
+    tracker_.note_refused(hash_key(batch.schema(), change));
+    return true;
+  });
+}
+
+void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Options& options) {
+  if (tracker_.empty() && !options.tracks_all) return;
+  const Batch& batch = mapped.batch;
+  take_out(mapped, [&](std::size_t i) {
+    const Change& change = batch.changes[i];
+    if (change.operation == Operation::truncate) return false;
+    const RowHash key = hash_key(batch.schema(), change);
+    if (mapped.left_filter[i] && options.tracks_all && !tracker_.knows(key)) {
+      // Never written by this mapping, so nothing has to leave.
+      ++carried.figures.filtered;
+      return true;
+    }
+    if (!is_whole(change)) return false;
+    const RowHash row = hash_row(change.row);
+    if (!tracker_.applied(key, row)) return false;
+    ++carried.figures.unchanged;
+    if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
+    if (change.watched) tracker_.note(key, row, tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
+    return true;
+  });
+}
+
+void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options) {
+  const Batch& batch = mapped.batch;
+  failpoint("pipeline.before_write");
+  const WriteResult result = destination_.write(batch, options.mode, fence_);
+  failpoint("pipeline.after_write");
+
+  carried.figures.written += static_cast<std::int64_t>(result.written);
+  carried.figures.deleted += static_cast<std::int64_t>(result.deleted);
+  carried.figures.unchanged += static_cast<std::int64_t>(result.unchanged);
+  std::vector<bool> refused(batch.rows(), false);
+  for (const Rejection& rejection : result.rejected) {
+    refused[rejection.change] = true;
+    const Change& change = batch.changes[rejection.change];
+    carried.refused.push_back({mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
+  }
+  for (std::size_t i = 0; i < batch.rows(); ++i) {
+    const Change& change = batch.changes[i];
+    if (change.operation == Operation::truncate) continue;
+    if (!refused[i] && options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
+    const bool tracked = change.watched && !refused[i] && is_whole(change);
+    if (!tracked && tracker_.empty()) continue;
+    const RowHash key = hash_key(batch.schema(), change);
+    if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
+    else if (refused[i]) tracker_.note_refused(key);
+    else tracker_.forget(key);
+  }
+}
+
+}  // namespace syncflow

@@ -1,0 +1,63 @@
+#include "engine/held_lease.h"
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace syncflow {
+namespace {
+
+std::int64_t in_microseconds(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+HeldLease::HeldLease(Store& store, const Lease& lease, const EngineSettings& settings, std::stop_token outer)
+    : store_(store),
+      lease_(lease),
+      settings_(settings),
+      // The claim was sent before now: a heartbeat at once makes the count exact.
+      valid_until_(in_microseconds(store.clock().monotonic())),
+      on_outer_stop_(std::move(outer), [this] { stop_.request_stop(); }) {
+  extend();
+  beating_ = std::jthread([this](std::stop_token stop) { beat(std::move(stop)); });
+}
+
+HeldLease::~HeldLease() {
+  beating_.request_stop();
+  beating_.join();
+}
+
+void HeldLease::extend() {
+  const auto sent = store_.clock().monotonic();
+  store_.heartbeat(lease_, settings_.lease);
+  valid_until_ = in_microseconds(sent) + settings_.lease.count();
+}
+
+void HeldLease::beat(std::stop_token stop) {
+  while (store_.clock().sleep(settings_.heartbeat, stop)) {
+    try {
+      extend();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) cancelled_ = true;
+      if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::lease_lost) {
+        stop_.request_stop();
+        return;
+      }
+      // The lease still runs: the next heartbeat may get through before it is over.
+      log::warn("A heartbeat did not reach the store.", {{"sync", lease_.sync_id}, {"error", error.what()}});
+    }
+  }
+}
+
+std::chrono::milliseconds HeldLease::left() const {
+  const std::int64_t left = valid_until_ - in_microseconds(store_.clock().monotonic());
+  return std::chrono::milliseconds(left > 0 ? left / 1000 : 0);
+}
+
+void HeldLease::check() const {
+  if (left().count() > 0) return;
+  throw Error(ErrorKind::lease_lost, "the lease on this sync ran out before its write was done; another worker goes on");
+}
+
+}  // namespace syncflow

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+
+#include "engine/definition.h"
+#include "provider/destination.h"
+#include "store/store.h"
+
+namespace syncflow {
+
+/// A claim's lease while its run works: beats in a thread of its own, and tells how much time is left.
+///
+/// The time left is counted on this machine's monotonic clock from before the last heartbeat was sent, so
+/// that it runs out here before it does in the store. When it is lost, or the job is cancelled, `stop_token`
+/// is triggered. Thread-safe.
+class HeldLease : public Fence {
+ public:
+  /// `outer`: a stop of the whole engine, passed on.
+  HeldLease(Store& store, const Lease& lease, const EngineSettings& settings, std::stop_token outer);
+  ~HeldLease() override;
+
+  const Lease& lease() const { return lease_; }
+  std::stop_token stop_token() const { return stop_.get_token(); }
+
+  std::chrono::milliseconds left() const override;
+  void check() const override;
+
+  /// Whether the job was cancelled by a person.
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  void beat(std::stop_token stop);
+  void extend();
+
+  Store& store_;
+  const Lease lease_;
+  const EngineSettings settings_;
+  std::atomic<std::int64_t> valid_until_;  ///< monotonic microseconds
+  std::atomic<bool> cancelled_ = false;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> on_outer_stop_;
+  std::jthread beating_;
+};
+
+}  // namespace syncflow

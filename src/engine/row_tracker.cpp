@@ -1,0 +1,59 @@
+#include "engine/row_tracker.h"
+
+#include <utility>
+
+namespace syncflow {
+
+RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps,
+                       std::int64_t generation)
+    : keeps_(keeps), generation_(generation) {
+  store.each_row(sync_id, mapping,
+                 [&](const RowState& row) { rows_[row.key] = {row.row, row.generation, row.key_json}; });
+}
+
+bool RowTracker::applied(const RowHash& key, const RowHash& row) const {
+  const auto found = rows_.find(key);
+  return found != rows_.end() && found->second.hash == row;
+}
+
+void RowTracker::note(const RowHash& key, const RowHash& row, const Key& key_of_row) {
+  const auto found = rows_.find(key);
+  if (found == rows_.end() && !keeps_keys() && rows_.size() >= kMostWindowKeys) return;
+  if (found != rows_.end() && found->second.hash == row && found->second.generation == generation_) return;
+  Row& kept = found != rows_.end() ? found->second : rows_[key];
+  kept.hash = row;
+  kept.generation = generation_;
+  if (keeps_keys() && kept.key_json.empty()) kept.key_json = key_of_row.to_json();
+  changed_.push_back({key, row, kept.key_json, generation_});
+}
+
+void RowTracker::forget(const RowHash& key) {
+  if (rows_.erase(key) == 0) return;
+  std::erase_if(changed_, [&](const RowState& row) { return row.key == key; });
+  forgotten_.push_back(key);
+}
+
+void RowTracker::note_refused(const RowHash& key) {
+  if (keeps_keys() && knows(key)) note(key, RowHash{}, Key{});
+  else forget(key);
+}
+
+std::vector<RowTracker::Missing> RowTracker::missing() const {
+  std::vector<Missing> out;
+  for (const auto& [hash, row] : rows_)
+    if (row.generation < generation_) out.push_back({hash, Key::from_json(row.key_json)});
+  return out;
+}
+
+void RowTracker::forget_older_generations() {
+  std::erase_if(rows_, [&](const auto& entry) { return entry.second.generation < generation_; });
+  drops_older_ = true;
+}
+
+void RowTracker::save_to(BatchCommit& commit) {
+  commit.rows = std::exchange(changed_, {});
+  commit.forgotten_rows = std::exchange(forgotten_, {});
+  if (std::exchange(drops_older_, false)) commit.forget_rows_below_generation = generation_;
+}
+
+}  // namespace syncflow

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/held_lease.h"
+#include "engine/mapper.h"
+#include "engine/row_tracker.h"
+#include "engine/table_plan.h"
+
+namespace syncflow {
+
+/// What a run of one sync works with. Outlives its TableRuns.
+struct RunContext {
+  Store& store;
+  Clock& clock;
+  const SyncDefinition& sync;
+  const std::vector<SyncDefinition>& all_syncs;
+  const Capabilities& source_can;
+  Connection& source;
+  Connection& destination;
+  HeldLease& lease;
+  const OnProgress& on_progress;
+  /// Whether the run should make room for others after its batch.
+  std::function<bool()> should_yield;
+};
+
+/// Carries the changes of one mapping from its source to its destination.
+///
+/// For each batch: filter and map, drop what was applied before, collapse, write; then the position moves,
+/// with row states, rejections and figures, in one store transaction. Not thread-safe (reads ahead in a
+/// thread of its own). Members throw Error.
+class TableRun {
+ public:
+  TableRun(RunContext& context, const TableMapping& mapping);
+  ~TableRun();
+
+  /// Reads until caught up. Stops after a batch, with Error(cancelled), when the lease's token says so.
+  void run();
+
+  /// Fetches the rows in quarantine anew and tries them again. Call when every table of the sync has run.
+  void retry_quarantine();
+
+  const TableReport& report() const { return report_; }
+  /// What a person should know: how changes are found, what is slow, what will not fit.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  void prepare();
+  void check_fingerprints();
+  void prepare_destination();
+  void note_ownership();
+  void open_source();
+  void begin_again(const std::string& why);
+  void carry(Batch batch);
+  void end_listing();
+  void remove_missing(const std::vector<RowTracker::Missing>& missing);
+  void commit(BatchCommit commit);
+  void show_progress(const char* phase);
+  void check_stop() const;
+
+  RunContext& context_;
+  const TableMapping& mapping_;
+  const std::string name_;
+  TablePlan plan_;
+  std::unique_ptr<Source> source_;
+  std::unique_ptr<Destination> destination_;
+  std::unique_ptr<Mapper> mapper_;
+  std::unique_ptr<RowTracker> tracker_;
+  MappingState state_;
+  bool forget_everything_ = false;  ///< the next commit starts from nothing
+  bool owned_now_ = false;          ///< the destination table became ours in this run
+  std::vector<Key> entered_;        ///< keys this run put into quarantine
+  bool has_quarantine_ = false;
+  TableReport report_;
+  std::vector<std::string> notes_;
+  std::chrono::steady_clock::time_point shown_at_{};
+};
+
+}  // namespace syncflow
