@@ -314,6 +314,8 @@ class Field {
     if (text.find('\0') != std::string_view::npos) return refuse("PostgreSQL text cannot hold a NUL character");
     if (encoding_.length && text.size() > *encoding_.length && characters(text) > *encoding_.length)
       return refuse(fmt::format("it has {} characters, the column holds {}", characters(text), *encoding_.length));
+    if (encoding_.exact_length && text.size() != encoding_.length)
+      return refuse(fmt::format("it has {} characters, the column holds exactly {}", text.size(), *encoding_.length));
     if (encoding_.length_bytes && text.size() > *encoding_.length_bytes)
       return refuse(fmt::format("it has {} bytes, the column holds {}", text.size(), *encoding_.length_bytes));
     if (encoding_.second_digits < 6 && digits_of_second(text) > encoding_.second_digits) return too_fine();

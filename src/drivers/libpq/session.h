@@ -73,6 +73,7 @@ class Session {
   Rows query(const std::string& sql, const Parameters& parameters);
   /// As `execute`, but what the server refuses is a value. A lost connection still throws.
   Answer attempt(const std::string& sql);
+  Answer attempt(const std::string& sql, const Parameters& parameters);
 
   /// COPY … TO STDOUT: begins it, and hands out message after message (in binary format: one row each,
   /// the header in front of the first). False: the server says that this was the end.

@@ -60,7 +60,10 @@ SELECT a.attrelid, a.attname, a.attnum, NOT a.attnotnull, a.attgenerated <> '', 
                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                   AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')
                   AND s.seqincrement > 0 AND s.seqcache = 1 AND NOT s.seqcycle),
-       t.typname = 'citext' OR coalesce(NOT l.collisdeterministic, false)
+       t.typname = 'citext' OR coalesce(NOT l.collisdeterministic, false),
+       coalesce((SELECT format('OPERATOR(%I.=)', s.nspname) FROM pg_operator o JOIN pg_namespace s ON s.oid = o.oprnamespace
+                  WHERE o.oprname = '=' AND o.oprleft = t.oid AND o.oprright = t.oid AND s.nspname <> 'pg_catalog' LIMIT 1), '='),
+       a.atthasdef OR a.attidentity <> ''
   FROM pg_attribute a
   CROSS JOIN LATERAL (
     WITH RECURSIVE chain(oid, modifier, depth) AS (
@@ -114,6 +117,8 @@ Column column_at(const libpq::Rows& rows, int row) {
   if (!rows.is_null(row, 13)) column.element = type_at(rows, row, 13);
   column.ascends = rows.boolean(row, 18);
   column.folds = rows.boolean(row, 19);
+  column.equality = rows.string(row, 20);
+  column.has_default = rows.boolean(row, 21);
   return column;
 }
 

@@ -27,10 +27,12 @@ struct Column {
   int modifier = -1;                ///< length, precision and scale, as the type packs them
   std::string native;               ///< as DDL has it: "numeric(10,2)"
   bool nullable = true;
+  bool has_default = false;
   bool generated = false;        ///< GENERATED ALWAYS AS (…): cannot be written
   bool identity_always = false;  ///< GENERATED ALWAYS AS IDENTITY
   bool ascends = false;          ///< filled from a sequence that only counts up, one by one
   bool folds = false;            ///< its equality is not that of its bytes: citext, nondeterministic collations
+  std::string equality = "=";    ///< of a type whose operators lie in a schema of their own: "OPERATOR(public.=)"
 };
 
 struct Index {

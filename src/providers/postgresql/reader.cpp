@@ -61,6 +61,15 @@ std::vector<std::string> key_names(const Relation& relation, const SourceSpec& s
 
 }  // namespace
 
+template <typename Ask>
+auto Reader::explaining(const Ask& ask) const {
+  try {
+    return ask();
+  } catch (const Error& error) {
+    throw explained(error);
+  }
+}
+
 /// The rows of one COPY.
 class Reader::CopyStream : public sql::RowStream {
  public:
@@ -191,15 +200,6 @@ libpq::Session& Reader::session() const {
   session_->set_patience(kPatience);
   session_->execute(kReadOnly + (search_path_.empty() ? std::string() : "SET search_path = " + search_path_));
   return *session_;
-}
-
-template <typename Ask>
-auto Reader::explaining(const Ask& ask) const {
-  try {
-    return ask();
-  } catch (const Error& error) {
-    throw explained(error);
-  }
 }
 
 Error Reader::explained(const Error& error) const {

@@ -72,7 +72,10 @@ bool reads_as_text(const TypeInfo& type) {
 }
 
 /// The type's own text, whatever casts to text somebody may have made: inet::text, for one, adds a netmask.
-SqlPattern text_of(const TypeInfo& type) { return fmt::format("pg_catalog.textin({}({{}}))", type.output); }
+/// Output functions of families (ranges, enums) want the type itself, not a domain over it.
+SqlPattern text_of(const TypeInfo& type) {
+  return fmt::format("pg_catalog.textin({}(CAST({{}} AS {})))", type.output, type.sql);
+}
 
 Reading array_reading(const TypeInfo& element) {
   if (const auto form = binary_form(element)) return {Form::array, *form, "{}"};
@@ -131,6 +134,10 @@ Encoding encoding_of(const Column& column) {
   if (has_length(column)) encoding.length = static_cast<std::size_t>(column.modifier - 4);
   if (column.type.oid == kName) encoding.length_bytes = 63;
   encoding.padded = column.type.oid == kBpchar;
+  if ((column.type.oid == kBit || column.type.oid == kVarbit) && column.modifier >= 0) {
+    encoding.length = static_cast<std::size_t>(column.modifier);
+    encoding.exact_length = column.type.oid == kBit;
+  }
   if (has_precision(column)) {
     encoding.precision = precision_of(column);
     encoding.scale = scale_of(column);
