@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "testkit/mapping_rows.h"
 
 namespace syncflow {
@@ -404,6 +406,63 @@ TEST(Collapse, DoesNotLookAtABatchThatIsLoading) {
   batch.loading = true;
   std::vector<bool> left_filter(2);
   EXPECT_EQ(collapse(batch, left_filter), 0u);
+}
+
+/// A table as a map, and what changes do to it.
+using Table = std::map<std::string, std::string>;
+
+void change_table(Table& held, const Change& change) {
+  const std::string key(change.row[0].view());
+  if (change.operation == Operation::move) held.erase(std::string(change.old_key[0].view()));
+  if (change.operation == Operation::remove) held.erase(key);
+  else held[key] = change.row[1].view();
+}
+
+/// Changes of four keys that could happen to `held` one after the other.
+Rows random_history(std::mt19937& random, Table held, std::size_t count) {
+  Rows rows(texts());
+  const auto any_key = [&] { return std::string(1, static_cast<char>('a' + random() % 4)); };
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string key = any_key(), to = any_key(), value = std::to_string(i);
+    const bool there = held.contains(key);
+    if (there && random() % 3 == 0) {
+      rows.remove({key});
+      held.erase(key);
+    } else if (there && random() % 2 == 0 && !held.contains(to)) {
+      rows.move({key}, {to, value});
+      held.erase(key);
+      held[to] = value;
+    } else {
+      rows.upsert({key, value});
+      held[key] = value;
+    }
+  }
+  return rows;
+}
+
+TEST(Collapse, LeadsToTheSameTableFromEveryPointOfTheHistoryInWhateverOrder) {
+  std::mt19937 random(20240229);
+  for (int round = 0; round < 2000; ++round) {
+    Table before = {{"a", "before"}, {"b", "before"}};
+    if (round % 2 == 0) before.erase("b");
+    Batch batch = random_history(random, before, 1 + random() % 8).batch();
+    // Where a destination may stand: before the batch, or after some of it when a crash made it come twice.
+    std::vector<Table> states = {before};
+    for (const Change& change : batch.changes) {
+      states.push_back(states.back());
+      change_table(states.back(), change);
+    }
+    const Table expected = states.back();
+    const Texts history = show(batch);
+    std::vector<bool> left_filter(batch.rows());
+    collapse(batch, left_filter);
+    std::shuffle(batch.changes.begin(), batch.changes.end(), random);
+    for (Table& held : states) {
+      for (const Change& change : batch.changes) change_table(held, change);
+      ASSERT_EQ(held, expected) << ::testing::PrintToString(history) << "\nbecame "
+                                << ::testing::PrintToString(show(batch));
+    }
+  }
 }
 
 TEST(Collapse, HoldsForManyKeysAtOnce) {
