@@ -57,7 +57,7 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     const Change& change = batch.changes[i];
     if (change.refusal < 0) return false;
     const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
-    carried.refused.push_back({key_of(batch.schema(), change), refusal.field, refusal.reason, RejectionCause::value});
+    carried.refused.push_back({mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
     tracker_.note_refused(hash_key(batch.schema(), change));
     return true;
   });
@@ -79,8 +79,8 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
     const RowHash row = hash_row(change.row);
     if (!tracker_.applied(key, row)) return false;
     ++carried.figures.unchanged;
-    if (options.wants_settled) carried.settled.push_back(key_of(batch.schema(), change));
-    if (change.watched) tracker_.note(key, row, tracker_.keeps_keys() ? key_of(batch.schema(), change) : Key{});
+    if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
+    if (change.watched) tracker_.note(key, row, tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
     return true;
   });
 }
@@ -98,16 +98,16 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
   for (const Rejection& rejection : result.rejected) {
     refused[rejection.change] = true;
     const Change& change = batch.changes[rejection.change];
-    carried.refused.push_back({key_of(batch.schema(), change), rejection.field, rejection.reason, rejection.cause});
+    carried.refused.push_back({mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
   }
   for (std::size_t i = 0; i < batch.rows(); ++i) {
     const Change& change = batch.changes[i];
     if (change.operation == Operation::truncate) continue;
-    if (!refused[i] && options.wants_settled) carried.settled.push_back(key_of(batch.schema(), change));
+    if (!refused[i] && options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
     const bool tracked = change.watched && !refused[i] && is_whole(change);
     if (!tracked && tracker_.empty()) continue;
     const RowHash key = hash_key(batch.schema(), change);
-    if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? key_of(batch.schema(), change) : Key{});
+    if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
     else if (refused[i]) tracker_.note_refused(key);
     else tracker_.forget(key);
   }

@@ -10,7 +10,7 @@
 
 namespace syncflow {
 
-/// A row that could not be carried, with its key at the destination.
+/// A row that could not be carried, with its key at the source.
 struct RefusedRow {
   Key key;
   std::string field;
@@ -22,7 +22,7 @@ struct RefusedRow {
 struct Carried {
   Figures figures;
   std::vector<RefusedRow> refused;
-  std::vector<Key> settled;  ///< keys written, deleted or found equal; only filled when asked for
+  std::vector<Key> settled;  ///< source keys of rows written, deleted or found equal; only filled when asked for
 };
 
 /// Takes one batch through mapper, tracker and destination. The tracker then knows what was applied.

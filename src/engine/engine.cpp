@@ -137,7 +137,6 @@ class OneRound {
   void prepare(const Sync& sync, bool resync) {
     SyncReport& report = reports_[sync.id];
     report.sync = sync.name;
-    if (resync) parts_.store.reset_sync(sync.id);
     // A person who runs a sync has mended what held it; what only a person may lift stays.
     if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake") parts_.store.lift_hold(sync.id);
     bool wanted = resync;
@@ -161,7 +160,7 @@ class OneRound {
     waiting.status = "pending";
     waiting.limit = 1;
     if (!wanted && parts_.store.list_jobs(waiting).items.empty()) return finish_idle(sync, looked);
-    const auto asked = parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, 10);
+    const auto asked = parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
     report.job_id = asked.job.id;
     open_.insert(sync.id);
   }
@@ -203,7 +202,7 @@ class OneRound {
         add(claim->sync, run_claim(parts_, *claim, stop_));
       } else {
         close_what_others_ended(only);
-        parts_.store.wait_for_jobs(kQueuePoll, stop_);
+        parts_.store.wait_for_jobs(kQueuePoll, stop_, only);
       }
     }
   }

@@ -89,8 +89,8 @@ class Look {
         if (change.refusal >= 0) continue;
         const RowHash key = hash_key(mapped.batch.schema(), change);
         if (mapped.left_filter[i] && diff && !tracker.knows(key)) continue;
-        if (!tracker.applied(key, hash_row(change.row)) && !waits_in_quarantine(mapped.batch, change)) return false;
-        if (diff) tracker.note(key, hash_row(change.row), key_of(mapped.batch.schema(), change));
+        if (!tracker.applied(key, hash_row(change.row)) && !waits_in_quarantine(mapper.source_key(change))) return false;
+        if (diff) tracker.note(key, hash_row(change.row), mapper.source_key(change));
       }
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop");
       if (!caught_up) continue;
@@ -99,13 +99,13 @@ class Look {
     }
   }
 
-  bool waits_in_quarantine(const Batch& batch, const Change& change) {
+  bool waits_in_quarantine(const Key& key) {
     if (!quarantine_) {
       quarantine_.emplace();
       for (const QuarantinedRow& row : parts_.store.quarantine_of(sync_.id, mapping_.name(), kMostQuarantine))
         quarantine_->insert(row.key.to_json());
     }
-    return quarantine_->count(key_of(batch.schema(), change).to_json()) != 0;
+    return quarantine_->count(key.to_json()) != 0;
   }
 
   static constexpr std::size_t kMostQuarantine = 100'000;

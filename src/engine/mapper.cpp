@@ -30,10 +30,16 @@ struct KeyPart {
   bool cast = false;
 };
 
+/// Fields of the destination that nothing is written to, because it sets them itself.
+bool is_set_there(const TableMapping& mapping, const std::string& name) {
+  return name == mapping.stamp || (mapping.deletes == Deletes::soft && name == mapping.soft_delete);
+}
+
 std::vector<FieldMapping> fields_of(const TableMapping& mapping, const Schema& source) {
   if (!mapping.fields.empty()) return mapping.fields;
   std::vector<FieldMapping> fields;
-  for (const Field& field : source.fields) fields.push_back({field.name, {field.name}, "", {}, std::nullopt});
+  for (const Field& field : source.fields)
+    if (!is_set_there(mapping, field.name)) fields.push_back({field.name, {field.name}, "", {}, std::nullopt});
   return fields;
 }
 

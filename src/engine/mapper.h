@@ -33,7 +33,8 @@ class Mapper {
   /// The source fields that a mapping needs (for SourceSpec::fields); empty: all.
   static std::vector<std::string> needed_fields(const TableMapping& mapping);
 
-  /// What comes out: the destination's field names with types, and the key. `native` is kept where the
+  /// What comes out: the destination's field names with types, and the key. Without `fields` that is every
+  /// source field but those of the names that `stamp` and `soft_delete` set at the destination. `native` is kept where the
   /// value is unchanged, and empty where a transform changes it.
   const std::shared_ptr<const Schema>& outgoing() const;
 

@@ -33,7 +33,8 @@ class RowTracker {
   /// Whether this very row was applied last.
   bool applied(const RowHash& key, const RowHash& row) const;
 
-  /// The row was applied (or found applied): `key_of_row` is kept where keys are.
+  /// The row was applied (or found applied). Hashes are of the mapped row; `key_of_row`, its key at the
+  /// source, is kept where keys are.
   void note(const RowHash& key, const RowHash& row, const Key& key_of_row);
   void forget(const RowHash& key);
   /// The row's newest state was refused. Where keys are kept, the destination may still have an older one,

@@ -37,6 +37,7 @@ class SyncRun {
 
   /// Throws the first failure once all mappings have had their turn.
   void run() {
+    if (starts_over()) parts_.store.reset_sync(claim_.lease);
     const auto source = parts_.connect(definition_.source, lease_.stop_token());
     const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
     RunContext context{parts_.store,  parts_.clock, definition_, parts_.config.syncs,
@@ -61,9 +62,18 @@ class SyncRun {
   const SyncDefinition& definition() const { return definition_; }
 
  private:
+  /// A job that asks to load again does so in its first run; later ones go on where that one stood.
+  bool starts_over() {
+    for (const Job& job : claim_.jobs)
+      if (job.trigger == Trigger::resync && parts_.store.runs_of_job(job.id).size() <= 1) return true;
+    return false;
+  }
+
   /// Fairness: a long run makes room after its batch.
   bool others_wait() const {
-    return parts_.clock.monotonic() - started_ > kTurn && parts_.store.pending_jobs() > 0;
+    if (parts_.clock.monotonic() - started_ < kTurn) return false;
+    const auto next = parts_.store.next_job();
+    return next && *next <= parts_.store.clock().now();
   }
 
   template <typename Work>
