@@ -12,7 +12,6 @@
 #include <csignal>
 #include <fstream>
 #include <ostream>
-#include <regex>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -139,19 +138,18 @@ void Process::wait_until(const std::string& what, const std::function<bool()>& c
   }
 }
 
-std::string Process::wait_for_line(const std::string& expression, std::chrono::seconds timeout) {
-  const std::regex pattern(expression);
+std::string Process::wait_for_line(const std::string& text, std::chrono::seconds timeout) {
   std::string found;
   const auto look = [&] {
     for (const std::string& output : {out(), err()})
       for (const std::string& line : split(output, '\n'))
-        if (std::smatch match; std::regex_search(line, match, pattern)) {
-          found = match[match.size() > 1 ? 1 : 0];
+        if (line.find(text) != std::string::npos) {
+          found = line;
           return true;
         }
     return false;
   };
-  wait_until("a line with " + expression, look, timeout);
+  wait_until("a line with \"" + text + "\"", look, timeout);
   return found;
 }
 

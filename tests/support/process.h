@@ -41,8 +41,8 @@ class Process {
   pid_t pid() const { return pid_; }
   void signal(int number) const;
 
-  /// The first group (or the whole match) of the first line of either output that matches the regular expression.
-  std::string wait_for_line(const std::string& expression, std::chrono::seconds timeout = std::chrono::seconds(60));
+  /// The first line of either output that holds `text`.
+  std::string wait_for_line(const std::string& text, std::chrono::seconds timeout = std::chrono::seconds(60));
   /// Waits while it runs. `what` completes the sentence "… did not come true: ".
   void wait_until(const std::string& what, const std::function<bool()>& condition,
                   std::chrono::seconds timeout = std::chrono::seconds(60));

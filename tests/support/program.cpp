@@ -138,10 +138,11 @@ std::vector<Report> Scenario::run_syncs(std::vector<std::string> arguments, int 
 }
 
 Service Scenario::serve(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"serve", "--listen", "127.0.0.1:0"});
+  arguments.insert(arguments.begin(), {"serve", "--json", "--listen", "127.0.0.1:0"});
   Process process = start(std::move(arguments));
-  const std::string port = process.wait_for_line("http://127\\.0\\.0\\.1:([0-9]+)");
-  return {std::move(process), static_cast<std::uint16_t>(std::stoi(port))};
+  const json::value announced = json::parse(process.wait_for_line("\"listening\":"));
+  const std::string url(announced.at("listening").as_string());
+  return {std::move(process), static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)))};
 }
 
 }  // namespace syncflow::tests

@@ -39,6 +39,10 @@ class SqliteDatabase final : public Database {
   }
 
   std::unique_ptr<Session> log_in() override { return std::make_unique<SqliteSession>(file_); }
+  // Of no bytes at all SQLite makes an empty text.
+  std::string hex(const std::string& column) const override {
+    return fmt::format("iif({0} IS NULL, NULL, lower(hex({0})))", column);
+  }
   std::string connection() const override { return fmt::format("{{provider: sqlite, path: \"{}\"}}", file_); }
 
  private:
