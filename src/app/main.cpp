@@ -42,16 +42,18 @@ int execute(const cli::Invocation& line) {
 int main(int argc, char** argv) {
   // A client or a reader of our output that goes away is an error of one write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  cli::Command command = cli::Command::run;
   try {
     const auto parsed = cli::parse_arguments({argv + 1, argv + argc});
     if (const auto* message = std::get_if<cli::Message>(&parsed)) {
       (message->exit_code == 0 ? std::cout : std::cerr) << message->text;
       return message->exit_code;
     }
+    command = std::get<cli::Invocation>(parsed).command;
     return execute(std::get<cli::Invocation>(parsed));
   } catch (const Error& error) {
     std::cerr << "syncflow: " << error.what() << "\n";
-    return cli::exit_code_of(error);
+    return cli::exit_code_of(error, command);
   } catch (const std::exception& error) {
     std::cerr << "syncflow: an unforeseen error: " << error.what() << "\n";
     return 1;

@@ -27,7 +27,8 @@ int execute(const Invocation& line, const Surroundings& with) {
   throw Error(ErrorKind::bug, "a command without a function");
 }
 
-int exit_code_of(const Error& error) {
+int exit_code_of(const Error& error, Command command) {
+  if (command == Command::serve) return 2;  // it could not start; what happens later it tells in its log
   if (error.kind() == ErrorKind::cancelled) return 130;  // as shells call a program that Ctrl-C ended
   return error.kind() == ErrorKind::bad_config ? 2 : 1;
 }

@@ -28,8 +28,8 @@ struct Surroundings {
 /// Does what the user asked for; returns the exit code of CONTRACT "Program". Throws Error.
 int execute(const Invocation& line, const Surroundings& with);
 
-/// What the program ends with after this error.
-int exit_code_of(const Error& error);
+/// What the program ends with after this error of a command.
+int exit_code_of(const Error& error, Command command);
 
 // One function for each command, by subject.
 
