@@ -92,11 +92,11 @@ class DestinationValueContract : public DestinationContract {};
 
 #define SYNCFLOW_DESTINATION_CONTRACT(prefix, ...)                                                       \
   INSTANTIATE_TEST_SUITE_P(prefix, DestinationContract, ::testing::Values(__VA_ARGS__),                  \
-                           [](const auto& info) { return info.param.name; });                            \
+                           [](const auto& tested) { return tested.param.name; });                            \
   INSTANTIATE_TEST_SUITE_P(prefix, DestinationDeleteContract, ::testing::Values(__VA_ARGS__),            \
-                           [](const auto& info) { return info.param.name; });                            \
+                           [](const auto& tested) { return tested.param.name; });                            \
   INSTANTIATE_TEST_SUITE_P(prefix, DestinationValueContract, ::testing::Values(__VA_ARGS__),             \
-                           [](const auto& info) { return info.param.name; })
+                           [](const auto& tested) { return tested.param.name; })
 
 /// Pull the suite's other sources out of the library.
 void link_destination_delete_contract();

@@ -66,9 +66,9 @@ class SourceValueContract : public SourceContract {};
 
 #define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                            \
   INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                       \
-                           [](const auto& info) { return info.param.name; });                            \
+                           [](const auto& tested) { return tested.param.name; });                            \
   INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                  \
-                           [](const auto& info) { return info.param.name; })
+                           [](const auto& tested) { return tested.param.name; })
 
 /// Pulls the suite's second source out of the library.
 void link_source_value_contract();
