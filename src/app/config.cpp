@@ -23,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view kUsualEnvFile = ".env";
+constexpr std::string_view kUsualStore = "sqlite:syncflow.db";
 
 /// What the contract names and this version does not have.
 const std::vector<std::string>& providers_to_come() {
@@ -95,7 +96,7 @@ class ConfigReader {
   void read_store(const Reader& root) {
     constexpr std::string_view kSqlite = "sqlite:";
     const auto store = root.find("store");
-    const std::string text = store ? store->name() : config_.store;
+    const std::string text = store ? store->name() : std::string(kUsualStore);
     if (text.substr(0, kSqlite.size()) == kSqlite) {
       if (text.size() == kSqlite.size()) store->fail("it names no file; write sqlite:FILE");
       config_.store = std::string(kSqlite) + resolved(text.substr(kSqlite.size()));

@@ -56,13 +56,14 @@ void save_rows(Connection& connection, std::int64_t id, const BatchCommit& commi
 }
 
 void add_figures(Connection& connection, const std::string& run_id, const Figures& figures) {
-  Query(connection,
-        "UPDATE sync_runs SET read = read + ?2, written = written + ?3, deleted = deleted + ?4, "
-        "unchanged = unchanged + ?5, filtered = filtered + ?6, collapsed = collapsed + ?7, "
-        "quarantined = quarantined + ?8, bytes = bytes + ?9 WHERE id = ?1")
-      .bind(run_id, figures.read, figures.written, figures.deleted, figures.unchanged, figures.filtered,
-            figures.collapsed, figures.quarantined, figures.bytes)
-      .run();
+  Query query(connection,
+              "UPDATE sync_runs SET read = read + ?2, written = written + ?3, deleted = deleted + ?4, "
+              "unchanged = unchanged + ?5, filtered = filtered + ?6, collapsed = collapsed + ?7, "
+              "quarantined = quarantined + ?8, bytes = bytes + ?9 WHERE id = ?1");
+  query.bind(run_id, figures.read, figures.written, figures.deleted, figures.unchanged, figures.filtered,
+             figures.collapsed, figures.quarantined, figures.bytes);
+  if (query.run() != 1)
+    throw Error(ErrorKind::bug, fmt::format("run {} holds the lease but is not in the store", run_id));
 }
 
 std::optional<std::int64_t> find_mapping_id(Connection& connection, const std::string& sync_id,

@@ -23,7 +23,7 @@ struct Unnoticed {
 std::vector<Unnoticed> find_unnoticed(Connection& connection) {
   Query query(connection,
               "SELECT seq, sync_id, team_id, run_after, priority FROM data_sync_jobs "
-              "WHERE status = 'pending' AND noticed = 0 ORDER BY seq LIMIT ?1");
+              "INDEXED BY data_sync_jobs_unnoticed WHERE status = 'pending' AND noticed = 0 ORDER BY seq LIMIT ?1");
   query.bind(kNoticedPerClaim);
   std::vector<Unnoticed> jobs;
   while (query.step())
@@ -293,7 +293,9 @@ std::optional<Claim> SqliteStore::claim(const std::string& owner, Duration lease
 std::optional<Time> SqliteStore::next_job(const std::vector<std::string>& only) {
   return read([&](Connection& connection) -> std::optional<Time> {
     {
-      Query query(connection, "SELECT 1 FROM data_sync_jobs WHERE status = 'pending' AND noticed = 0 LIMIT 1");
+      Query query(connection,
+                  "SELECT 1 FROM data_sync_jobs INDEXED BY data_sync_jobs_unnoticed "
+                  "WHERE status = 'pending' AND noticed = 0 LIMIT 1");
       if (query.step()) return clock_.now();
     }
     if (!only.empty()) return first_of_these(connection, only);

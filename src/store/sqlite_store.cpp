@@ -68,7 +68,7 @@ void use_wal(Connection& connection) {
 std::int64_t delete_some(Connection& connection, std::string_view table, Time before) {
   const std::string sql =
       fmt::format("DELETE FROM {} WHERE seq IN (SELECT seq FROM {} WHERE finished_at < ?1 "
-                  "AND status IN ('completed', 'failed', 'yielded') ORDER BY finished_at LIMIT {})",
+                  "AND +status IN ('completed', 'failed', 'yielded') ORDER BY finished_at LIMIT {})",
                   table, table, kSweptAtOnce);
   return Query(connection, sql).bind(before).run();
 }
