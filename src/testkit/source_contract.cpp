@@ -423,7 +423,7 @@ TEST_P(SourceContract, AMissingTableOrFieldIsNamedWithTheNearestThereIs) {
   wrong.table = "itemz";
   EXPECT_EQ(kind_of_opening(wrong, "items"), ErrorKind::not_found);
   wrong = spec();
-  wrong.cursor = "updated";
+  wrong.cursor = "updatedat";
   EXPECT_EQ(kind_of_opening(wrong, "updated_at"), ErrorKind::bad_config);
   wrong = spec();
   wrong.fields = {"id", "nama"};
