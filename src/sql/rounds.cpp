@@ -27,7 +27,8 @@ void thin_out(std::vector<Mark>& marks) {
 
 Floor RoundPlanner::floor_of(const Mark& mark) const {
   Floor floor;
-  if (kind_ == CursorKind::time) floor.time = std::min(mark.at, mark.oldest_start.value_or(mark.at)) - overlap_;
+  if (kind_ == CursorKind::time)
+    floor.time = std::min(mark.at, mark.oldest_start.value_or(mark.at)) - overlap_;
   else if (!mark.top_cursor.empty()) floor.text = mark.top_cursor;
   floor.key = mark.top_key;
   return floor;
@@ -43,9 +44,9 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   Round round;
   round.mark = mark;
   const bool fresh_is_quiet = is_quiet(mark, mark.at, mark.open);
-  const auto newest_quiet = std::find_if(position.marks.rbegin(), position.marks.rend(), [&](const Mark& older) {
-    return is_quiet(older, mark.at, mark.open);
-  });
+  const auto newest_quiet =
+      std::find_if(position.marks.rbegin(), position.marks.rend(),
+                   [&](const Mark& older) { return is_quiet(older, mark.at, mark.open); });
   const bool settles = position.marks.empty() || newest_quiet != position.marks.rend();
 
   round.settles = settles;
@@ -82,7 +83,8 @@ void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool q
   position.marks.push_back(mark);
 }
 
-bool RoundPlanner::look_is_due(const CursorPosition& position, Time now, const std::set<std::string>& open) const {
+bool RoundPlanner::look_is_due(const CursorPosition& position, Time now,
+                               const std::set<std::string>& open) const {
   if (visibility_ != Visibility::exact && now >= position.looked_at + overlap_ / 4) return true;
   return std::any_of(position.marks.begin(), position.marks.end(),
                      [&](const Mark& mark) { return some_ended(mark, open); });

@@ -40,7 +40,9 @@ class RoundPlanner {
 
  private:
   /// The floor of times is known at once: starts are visible, or there is only the clock to go by.
-  bool times_settle_at_once() const { return kind_ == CursorKind::time && visibility_ != Visibility::horizon; }
+  bool times_settle_at_once() const {
+    return kind_ == CursorKind::time && visibility_ != Visibility::horizon;
+  }
 
   CursorKind kind_;
   Visibility visibility_;
