@@ -50,7 +50,7 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   const bool settles = position.marks.empty() || newest_quiet != position.marks.rend();
 
   round.settles = settles;
-  round.start = settles ? position.floor : position.recent;
+  round.start = settles ? position.floor : unsettled_start(position, mark.open);
   round.next_floor = position.floor;
   if (settles && fresh_is_quiet) round.next_floor = floor_of(mark);
   else if (newest_quiet != position.marks.rend()) round.next_floor = floor_of(*newest_quiet);
@@ -67,6 +67,14 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   if (!fresh_is_quiet) round.next_marks.push_back(mark);
   thin_out(round.next_marks);
   return round;
+}
+
+/// One transaction that stays open must not hide what others commit meanwhile: the rows of one that has ended
+/// are stamped at or above the floor of the last mark at which it had not begun.
+Floor RoundPlanner::unsettled_start(const CursorPosition& position, const std::set<std::string>& open) const {
+  for (std::size_t i = 0; i < position.marks.size(); ++i)
+    if (some_ended(position.marks[i], open)) return i == 0 ? position.floor : floor_of(position.marks[i - 1]);
+  return position.recent;
 }
 
 void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool quiet) const {
