@@ -302,7 +302,30 @@ std::vector<TextRow> Session::rows(std::string_view sql, const std::vector<std::
   return rows;
 }
 
+std::vector<NamedRow> Session::named_rows(std::string_view sql) {
+  MYSQL* handle = handle_.get();
+  if (mysql_real_query(handle, sql.data(), sql.size()) != 0) fail("running " + std::string(sql));
+  const ResultHandle result(mysql_store_result(handle));
+  if (!result) fail("running " + std::string(sql));
+  const MYSQL_FIELD* fields = mysql_fetch_fields(result.get());
+  std::vector<NamedRow> rows;
+  while (MYSQL_ROW cells = mysql_fetch_row(result.get())) {
+    NamedRow& row = rows.emplace_back();
+    for (unsigned i = 0; i < mysql_num_fields(result.get()); ++i)
+      row[fields[i].name] = cells[i] ? std::optional<std::string>(cells[i]) : std::nullopt;
+  }
+  return rows;
+}
+
 Statement Session::prepare(std::string_view sql) { return {*this, sql}; }
+
+bool Session::is_alive() {
+  if (broken_) return false;
+  if (mysql_ping(handle_.get()) == 0) return true;
+  if (stop_.stop_requested()) fail("asking for a sign of life");
+  broken_ = true;
+  return false;
+}
 
 void Session::abandon() {
   broken_ = true;
