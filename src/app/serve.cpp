@@ -10,11 +10,11 @@
 #include "api/handlers.h"
 #include "api/server.h"
 #include "cli/interrupts.h"
-#include "cli/store_lock.h"
 #include "cli/stores.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "engine/engine.h"
+#include "store/process_lock.h"
 
 namespace syncflow::app {
 namespace {
@@ -29,14 +29,6 @@ api::Address checked_address(const std::string& listen, const Secret& key) {
             "set one, or listen on 127.0.0.1",
             listen));
   return address;
-}
-
-cli::StoreLock take_lock(const Config& config) {
-  const std::string file = cli::lock_file(config);
-  if (std::optional<cli::StoreLock> lock = cli::StoreLock::try_take(file)) return std::move(*lock);
-  throw Error(ErrorKind::bad_config, fmt::format("another syncflow (pid {}) works on the store {}; stop it "
-                                                 "first, or give this one a store of its own",
-                                                 cli::StoreLock::holder(file), cli::store_file(config)));
 }
 
 void announce(const cli::Invocation& line, const Config& config, const api::Address& address,
@@ -62,7 +54,7 @@ int serve(const cli::Invocation& line, const Config& config, const Secret& key,
           const cli::Surroundings& with) {
   const api::Address wanted = checked_address(line.listen, key);
   cli::Interrupts interrupts;  // before anything that starts threads
-  const cli::StoreLock lock = take_lock(config);
+  const ProcessLock lock(cli::store_file(config));
   const std::unique_ptr<Store> store = cli::open_store(config, with.clock);
   store->release_all();
   Engine engine({*store, with.providers, with.clock, config, {}});

@@ -11,7 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kPriorityOfAPerson = 10;
 /// One indexed look-up a job: the other process does not feel it.
 constexpr Duration kBetweenLooks = 100ms;
 
@@ -29,7 +28,7 @@ void RunBeside::ask(const std::vector<Sync>& syncs, bool resync) {
     }
     if (resync) store_.reset_sync(sync.id);
     const Store::Enqueued asked =
-        store_.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPriorityOfAPerson);
+        store_.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
     open_.push_back({sync, asked.job.id});
   }
 }

@@ -12,10 +12,10 @@
 #include "cli/interrupts.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/store_lock.h"
 #include "cli/stores.h"
 #include "core/text.h"
 #include "engine/engine.h"
+#include "store/process_lock.h"
 
 namespace syncflow::cli {
 namespace {
@@ -39,7 +39,7 @@ class Round {
         with_(with),
         config_(with.load_config(line.config_file, line.env_file)),
         view_(view_for(line, with)),
-        lock_(StoreLock::try_take(lock_file(config_))),
+        lock_(ProcessLock::try_take(store_file(config_))),
         store_(open_store(config_, with.clock)) {}
 
   int run() {
@@ -81,10 +81,11 @@ class Round {
                                                        definition.name, name_of(definition.status)));
       const std::optional<Sync> sync = store_->find_sync(definition.id);
       if (!sync)
-        throw Error(ErrorKind::bad_config,
-                    fmt::format("the syncflow that works on this store (pid {}) does not know sync {}; start "
-                                "it again to apply {}",
-                                StoreLock::holder(lock_file(config_)), definition.name, line_.config_file));
+        throw Error(
+            ErrorKind::bad_config,
+            fmt::format(
+                "the syncflow that works on the store {} does not know sync {}; start it again to apply {}",
+                store_file(config_), definition.name, line_.config_file));
       found.push_back(*sync);
     }
     for (const std::string& name : line_.syncs) require_known(name);
@@ -103,7 +104,7 @@ class Round {
 
   bool took_over() {
     if (!lock_)
-      if (auto lock = StoreLock::try_take(lock_file(config_))) lock_.emplace(std::move(*lock));
+      if (auto lock = ProcessLock::try_take(store_file(config_))) lock_.emplace(std::move(*lock));
     return lock_.has_value();
   }
 
@@ -119,7 +120,7 @@ class Round {
   const Interrupts interrupts_;  // first: before anything that starts threads
   const Config config_;
   const std::unique_ptr<ProgressView> view_;
-  std::optional<StoreLock> lock_;
+  std::optional<ProcessLock> lock_;
   const std::unique_ptr<Store> store_;
 };
 

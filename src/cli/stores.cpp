@@ -28,8 +28,6 @@ std::string store_file(const Config& config) {
   return file;
 }
 
-std::string lock_file(const Config& config) { return store_file(config) + ".lock"; }
-
 std::unique_ptr<Store> open_store(const Config& config, Clock& clock) {
   return open_sqlite_store(store_file(config), clock);
 }

@@ -11,9 +11,6 @@ namespace syncflow::cli {
 
 /// The file of `store: sqlite:FILE`. Throws Error(bad_config) for other stores: not supported yet.
 std::string store_file(const Config& config);
-/// The lock beside it; see StoreLock.
-std::string lock_file(const Config& config);
-
 /// Opens the config's store, and makes or upgrades it.
 std::unique_ptr<Store> open_store(const Config& config, Clock& clock);
 /// Opens the config's store if it is there already. Throws Error(not_found) that says how to make it.

@@ -64,7 +64,8 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
 }
 
 void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Options& options) {
-  if (tracker_.empty() && !options.tracks_all) return;
+  const bool may_know_refused = !refused_.empty() && !options.tries_again;
+  if (tracker_.empty() && !options.tracks_all && !may_know_refused) return;
   const Batch& batch = mapped.batch;
   take_out(mapped, [&](std::size_t i) {
     const Change& change = batch.changes[i];
@@ -77,6 +78,13 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
     }
     if (!is_whole(change)) return false;
     const RowHash row = hash_row(change.row);
+    if (may_know_refused) {
+      const auto before = refused_.find(key);
+      if (before != refused_.end() && before->second == row) {
+        ++carried.figures.unchanged;
+        return true;
+      }
+    }
     if (!tracker_.applied(key, row)) return false;
     ++carried.figures.unchanged;
     if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
@@ -99,6 +107,7 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
     refused[rejection.change] = true;
     const Change& change = batch.changes[rejection.change];
     carried.refused.push_back({mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
+    refused_[hash_key(batch.schema(), change)] = hash_row(change.row);
   }
   for (std::size_t i = 0; i < batch.rows(); ++i) {
     const Change& change = batch.changes[i];

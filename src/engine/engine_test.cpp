@@ -76,7 +76,6 @@ TEST_F(EngineTest, DeletesByDiffWhatIsGoneAtTheSource) {
 TEST_F(EngineTest, LeavesRowsOfOthersAloneWhenItAdoptsATable) {
   put(1, "ours");
   run(diff_mapping(Deletes::hard));
-  MemoryTable shared = from_.table("people");
   to_.put("people", {integer(99), Value::text("theirs"), Value::text("Bonn")});
   remove(1);
   EXPECT_EQ(run(diff_mapping(Deletes::hard)).figures.deleted, 1);
@@ -120,6 +119,7 @@ TEST_F(EngineTest, KeepsARowThatLeavesTheFilterWhenToldTo) {
 }
 
 TEST_F(EngineTest, QuarantinesARefusedRowAndTakesItInOnceItFits) {
+  create_destination();
   to_.refuse_writing("people", [](std::span<const Value> row) -> std::optional<Refusal> {
     if (row[1].view() == "too long") return Refusal{"name", "holds at most 5 characters"};
     return std::nullopt;
@@ -147,6 +147,7 @@ TEST_F(EngineTest, QuarantinesARefusedRowAndTakesItInOnceItFits) {
 }
 
 TEST_F(EngineTest, RetriesTheQuarantineThoughNothingChangedAtTheSource) {
+  create_destination();
   to_.refuse_writing("people", [](std::span<const Value>) { return std::optional<Refusal>({"", "no"}); });
   put(1, "row");
   EXPECT_EQ(run(people_mapping()).in_quarantine, 1u);
@@ -159,6 +160,7 @@ TEST_F(EngineTest, RetriesTheQuarantineThoughNothingChangedAtTheSource) {
 }
 
 TEST_F(EngineTest, ClearsTheQuarantineOfARowThatIsGone) {
+  create_destination();
   to_.refuse_writing("people", [](std::span<const Value>) { return std::optional<Refusal>({"", "no"}); });
   put(1, "row");
   EXPECT_EQ(run(people_mapping()).in_quarantine, 1u);
@@ -167,6 +169,7 @@ TEST_F(EngineTest, ClearsTheQuarantineOfARowThatIsGone) {
 }
 
 TEST_F(EngineTest, FailsRatherThanQuarantineATable) {
+  create_destination();
   to_.refuse_writing("people", [](std::span<const Value>) { return std::optional<Refusal>({"name", "no"}); });
   for (int id = 1; id <= 300; ++id) put(id, "row");
   SyncDefinition sync = sync_of({people_mapping()});
@@ -290,10 +293,7 @@ TEST_F(EngineTest, KnowsItsOwnRowsAfterAFailureThoughItMayNotAdoptOthers) {
 }
 
 TEST_F(EngineTest, RefusesRowsOfOthersWhenToldTo) {
-  MemoryTable table = from_.table("people");
-  table.fields.pop_back();
-  table.cursor.clear();
-  to_.create_table(table);
+  create_destination();
   to_.put("people", {integer(7), Value::text("theirs"), Value::text("Ulm")});
   put(1, "row");
   TableMapping mapping = people_mapping();
@@ -382,6 +382,7 @@ class EngineFaults : public EngineTest, public ::testing::WithParamInterface<std
 TEST_P(EngineFaults, AreMadeGoodByTheNextRun) {
   const auto [point, diff] = GetParam();
   const TableMapping mapping = diff ? diff_mapping(Deletes::hard) : people_mapping();
+  create_destination();
   to_.refuse_writing("people", [](std::span<const Value> row) -> std::optional<Refusal> {
     if (row[1].view() == "refused") return Refusal{"name", "not this one"};
     return std::nullopt;

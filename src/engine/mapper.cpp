@@ -39,7 +39,8 @@ std::vector<FieldMapping> fields_of(const TableMapping& mapping, const Schema& s
   if (!mapping.fields.empty()) return mapping.fields;
   std::vector<FieldMapping> fields;
   for (const Field& field : source.fields)
-    if (!is_set_there(mapping, field.name)) fields.push_back({field.name, {field.name}, "", {}, std::nullopt});
+    if (!is_set_there(mapping, field.name))
+      fields.push_back({field.name, {field.name}, "", {}, std::nullopt});
   return fields;
 }
 

@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 /// After this time a run makes room for others that wait.
 constexpr auto kTurn = 60s;
 
+constexpr int kFinishAttempts = 5;
+constexpr Duration kFinishWait = 200ms;
+
 bool ends_the_run(ErrorKind kind) {
   return kind == ErrorKind::cancelled || kind == ErrorKind::lease_lost || kind == ErrorKind::rate_limited ||
          kind == ErrorKind::conflict;
@@ -113,13 +116,18 @@ class SyncRun {
   std::optional<HoldError> held_;
 };
 
+/// A store that is away for a moment must not leave the sync leased for nothing.
 void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
-  try {
-    failpoint("worker.before_finish");
-    parts.store.finish(claim.lease, outcome);
-  } catch (const Error& error) {
-    // The lease was lost or the store is away: whoever takes the sync over finishes its jobs.
-    log::warn("A run's end could not be noted.", {{"sync", claim.sync.name}, {"error", error.what()}});
+  for (int attempt = 1;; ++attempt) {
+    try {
+      failpoint("worker.before_finish");
+      return parts.store.finish(claim.lease, outcome);
+    } catch (const Error& error) {
+      // Whoever takes the sync over finishes its jobs.
+      log::warn("A run's end could not be noted.", {{"sync", claim.sync.name}, {"error", error.what()}});
+      if (error.kind() == ErrorKind::lease_lost || attempt == kFinishAttempts) return;
+      parts.clock.sleep(kFinishWait, {});
+    }
   }
 }
 

@@ -11,7 +11,6 @@
 #include "core/failpoint.h"
 #include "core/log.h"
 #include "core/uuid.h"
-#include "engine/batch_writer.h"
 #include "engine/read_ahead.h"
 #include "engine/retry_policy.h"
 
@@ -80,6 +79,7 @@ void TableRun::prepare() {
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state_.generation);
+  writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
   note_ownership();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
 }
@@ -156,13 +156,12 @@ void TableRun::carry(Batch batch) {
   const bool caught_up = batch.caught_up;
   if (!loading) state_.appending = false;
 
-  BatchWriter writer(*mapper_, *tracker_, *destination_, context_.lease);
   BatchWriter::Options options;
   options.mode = state_.appending ? WriteMode::append : WriteMode::upsert;
   options.tracks_all = plan_.source.strategy == Strategy::diff;
   options.wants_settled = has_quarantine_;
   const std::size_t rows = batch.rows();
-  Carried carried = writer.carry(std::move(batch), options);
+  Carried carried = writer_->carry(std::move(batch), options);
 
   BatchCommit commit;
   const auto odd = static_cast<std::size_t>(std::count_if(
@@ -241,11 +240,10 @@ void TableRun::remove_missing(const std::vector<RowTracker::Missing>& missing) {
       for (std::size_t i = 0; i < cells.size(); ++i) change.row[source_->schema()->key[i]] = cells[i];
       if (still_there.count(hash_key(*source_->schema(), change)) != 0) gone.changes.pop_back();
     }
-    BatchWriter writer(*mapper_, *tracker_, *destination_, context_.lease);
-    BatchWriter::Options options;
+      BatchWriter::Options options;
     options.tracks_all = true;
     options.wants_settled = has_quarantine_;
-    Carried carried = writer.carry(std::move(gone), options);
+    Carried carried = writer_->carry(std::move(gone), options);
     commit.figures = carried.figures;
     commit.cleared = std::move(carried.settled);
     if (!carried.refused.empty())
@@ -272,16 +270,16 @@ void TableRun::retry_quarantine() {
       keys.push_back(waiting[i].key);
       unsettled[waiting[i].key.to_json()] = &waiting[i];
     }
-    BatchWriter writer(*mapper_, *tracker_, *destination_, context_.lease);
-    BatchWriter::Options options;
+      BatchWriter::Options options;
     options.tracks_all = plan_.source.strategy == Strategy::diff;
     options.wants_settled = true;
+    options.tries_again = true;
     Batch rows = source_->fetch(keys);
     if (options.tracks_all)
       for (Change& change : rows.changes) change.watched = true;
     std::unordered_set<std::string> found;
     for (const Change& change : rows.changes) found.insert(key_of(rows.schema(), change).to_json());
-    Carried carried = writer.carry(std::move(rows), options);
+    Carried carried = writer_->carry(std::move(rows), options);
 
     BatchCommit commit;
     // A row that came to rest moves from `quarantined` to where it went when this run had entered it; an

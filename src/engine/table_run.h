@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/batch_writer.h"
 #include "engine/engine.h"
 #include "engine/held_lease.h"
 #include "engine/mapper.h"
@@ -70,6 +71,7 @@ class TableRun {
   std::unique_ptr<Destination> destination_;
   std::unique_ptr<Mapper> mapper_;
   std::unique_ptr<RowTracker> tracker_;
+  std::unique_ptr<BatchWriter> writer_;
   MappingState state_;
   bool forget_everything_ = false;  ///< the next commit starts from nothing
   bool owned_now_ = false;          ///< the destination table became ours in this run

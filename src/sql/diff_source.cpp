@@ -49,6 +49,7 @@ void DiffSource::open(const Position& position) {
     if (!parsed.done) after_ = parsed.after;
   }
   listing_begins_ = !after_;
+  identity();  // now: while rows are read the connection answers nothing else
 }
 
 Batch DiffSource::next(std::size_t max_rows, std::size_t max_bytes) {

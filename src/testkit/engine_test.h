@@ -37,6 +37,13 @@ class EngineTest : public ::testing::Test {
   void put(std::int64_t id, const std::string& name, const std::string& city = "Ulm") {
     from_.put("people", {integer(id), Value::text(name), Value::text(city), instant(from_.now())});
   }
+  /// The destination table before any run, for tests that set up how it refuses rows.
+  void create_destination() {
+    MemoryTable table = from_.table("people");
+    table.fields.pop_back();
+    table.cursor.clear();
+    to_.create_table(table);
+  }
   void remove(std::int64_t id) {
     from_.remove("people", {integer(id)});
   }

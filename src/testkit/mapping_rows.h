@@ -89,7 +89,7 @@ class Rows {
 inline std::string show(std::span<const Value> cells) {
   std::string out;
   for (const Value& cell : cells) {
-    if (!out.empty()) out += '|';
+    if (&cell != cells.data()) out += '|';
     out += cell.is_null() ? "null" : cell.is_absent() ? "absent" : to_text(cell);
   }
   return out;

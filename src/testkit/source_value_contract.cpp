@@ -8,7 +8,7 @@ namespace syncflow::testkit {
 // Any test binary may link this without wanting it.
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SourceValueContract);
 
-void link_source_value_contract() {}
+int link_source_value_contract() { return 0; }
 
 namespace {
 
@@ -20,6 +20,9 @@ SourceSpec diff_of(const std::string& table) {
 }
 
 }  // namespace
+
+// A test binary that links other parts of the testkit may get this one too.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SourceValueContract);
 
 TEST_P(SourceValueContract, ReadsEveryTypeLosslesslyByLoadAndByFetch) {
   const auto& samples = GetParam().samples;
