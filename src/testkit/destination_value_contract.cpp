@@ -7,6 +7,9 @@
 
 namespace syncflow::testkit {
 
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationValueContract);
+
 int link_destination_value_contract() { return 0; }
 
 namespace {

@@ -8,6 +8,9 @@
 #include "core/error.h"
 
 namespace syncflow::testkit {
+
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SourceContract);
 namespace {
 
 using namespace std::chrono_literals;
