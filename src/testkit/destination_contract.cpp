@@ -36,9 +36,9 @@ void TestFence::check() const {
   if (checks_left_ && --*checks_left_ <= 0) throw Error(ErrorKind::lease_lost, "the test took the lease away");
 }
 
+int link_destination_contract() { return 0; }
+
 void DestinationContract::SetUp() {
-  link_destination_delete_contract();
-  link_destination_value_contract();
   database_ = GetParam().make();
   if (!database_) GTEST_SKIP() << GetParam().name << " is not there";
 }

@@ -5,7 +5,7 @@
 
 namespace syncflow::testkit {
 
-void link_destination_delete_contract() {}
+int link_destination_delete_contract() { return 0; }
 
 namespace {
 

@@ -7,7 +7,7 @@
 
 namespace syncflow::testkit {
 
-void link_destination_value_contract() {}
+int link_destination_value_contract() { return 0; }
 
 namespace {
 

@@ -15,7 +15,8 @@ class FakeClock : public Clock {
     moves_the_hands,  ///< who sleeps moves the time on at once: for code that runs in the test's own thread
     waits,            ///< until someone else moves it past the end, or a stop is asked for
   };
-  explicit FakeClock(Sleep sleep = Sleep::moves_the_hands, Time begin = Time(std::chrono::seconds(1'704'067'200)))
+  explicit FakeClock(Sleep sleep = Sleep::moves_the_hands,
+                     Time begin = Time(std::chrono::seconds(1'704'067'200)))
       : sleep_(sleep), begin_(begin) {}
 
   Time now() override {

@@ -69,7 +69,8 @@ void Calls::made(Call call, const std::string& table) {
     if (failure.passes-- > 0) continue;
     failure.passes = 0;
     --failure.times;
-    throw Error(failure.kind, fmt::format("the memory database was told to fail {} of table \"{}\"", name_of(call), table));
+    throw Error(failure.kind,
+                fmt::format("the memory database was told to fail {} of table \"{}\"", name_of(call), table));
   }
 }
 

@@ -180,8 +180,9 @@ bool MemoryDatabase::is_locked(const std::string& table, const MemoryRow& key) c
 void MemoryDatabase::lock_row(std::uint64_t number, const std::string& table, const Key& key) {
   const auto [owner, is_new] = at(table).locks.emplace(key, number);
   if (!is_new && owner->second != number)
-    throw Error(ErrorKind::conflict, fmt::format("row {} of memory table {} is being written by another transaction",
-                                                 key.to_json(), table));
+    throw Error(ErrorKind::conflict,
+                fmt::format("row {} of memory table {} is being written by another transaction",
+                            key.to_json(), table));
   open_.at(number).wrote = true;
 }
 
@@ -203,7 +204,8 @@ void MemoryDatabase::refuse_writing(const std::string& table, Judge judge, Rejec
   at(table).cause = cause;
 }
 
-std::optional<Refusal> MemoryDatabase::refusal_of_reading(const std::string& table, std::span<const Value> row) const {
+std::optional<Refusal> MemoryDatabase::refusal_of_reading(const std::string& table,
+                                                          std::span<const Value> row) const {
   Judge judge;
   {
     const std::lock_guard lock(mutex_);
@@ -212,8 +214,8 @@ std::optional<Refusal> MemoryDatabase::refusal_of_reading(const std::string& tab
   return judge ? judge(row) : std::nullopt;
 }
 
-std::optional<std::pair<Refusal, RejectionCause>> MemoryDatabase::refusal_of_writing(const std::string& table,
-                                                                                     std::span<const Value> row) const {
+std::optional<std::pair<Refusal, RejectionCause>> MemoryDatabase::refusal_of_writing(
+    const std::string& table, std::span<const Value> row) const {
   Judge judge;
   RejectionCause cause;
   {

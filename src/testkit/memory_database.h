@@ -142,7 +142,8 @@ class MemoryDatabase {
   /// Rows for which `judge` says why cannot be read losslessly, or will not be taken as a destination.
   using Judge = std::function<std::optional<Refusal>(std::span<const Value> row)>;
   void refuse_reading(const std::string& table, Judge judge);
-  void refuse_writing(const std::string& table, Judge judge, RejectionCause cause = RejectionCause::constraint);
+  void refuse_writing(const std::string& table, Judge judge,
+                      RejectionCause cause = RejectionCause::constraint);
 
   /// The committed rows as canonical texts (null: empty), in the order of compare(Value, Value) over the key.
   /// `fields`: only these; empty: all.

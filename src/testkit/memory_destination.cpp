@@ -31,8 +31,8 @@ bool same_names(std::vector<std::string> a, std::vector<std::string> b) {
 }
 
 std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(
-      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 bool fits(const Value& value, const Field& field) {
@@ -45,17 +45,20 @@ std::string ddl_of(const MemoryTable& table) {
   std::vector<std::string> parts;
   for (const Field& field : table.fields)
     parts.push_back(fmt::format("{} {}{}", field.name, field.native, field.nullable ? "" : " not null"));
-  return fmt::format("create table {} ({}, primary key ({}))", table.name, join(parts, ", "), join(table.key, ", "));
+  return fmt::format("create table {} ({}, primary key ({}))", table.name, join(parts, ", "),
+                     join(table.key, ", "));
 }
 
 }  // namespace
 
-MemoryDestination::MemoryDestination(MemoryDatabase& database, const DestinationSpec& spec, std::stop_token stop)
+MemoryDestination::MemoryDestination(MemoryDatabase& database, const DestinationSpec& spec,
+                                     std::stop_token stop)
     : database_(database), spec_(spec), stop_(std::move(stop)) {}
 
 void MemoryDestination::made(Call call) const {
   database_.calls().made(call, spec_.table);
-  if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop writing memory table " + spec_.table);
+  if (stop_.stop_requested())
+    throw Error(ErrorKind::cancelled, "asked to stop writing memory table " + spec_.table);
 }
 
 Prepared MemoryDestination::prepare(bool dry_run) {
@@ -69,8 +72,8 @@ Prepared MemoryDestination::prepare(bool dry_run) {
   for (const Field& field : spec_.incoming.fields) {
     const Field& into = schema_.fields[schema_.at(field.name)];
     if (into.length && (!field.length || *field.length > *into.length) && field.type == Type::text)
-      prepared.warnings.push_back(fmt::format("field {} holds at most {} characters, the source's may be longer",
-                                              field.name, *into.length));
+      prepared.warnings.push_back(fmt::format(
+          "field {} holds at most {} characters, the source's may be longer", field.name, *into.length));
   }
   return prepared;
 }
@@ -88,15 +91,17 @@ MemoryTable MemoryDestination::wanted_table() const {
     table.key.push_back(table.fields[index].name);
   }
   if (!spec_.stamp.empty()) table.fields.push_back(memory_field(spec_.stamp, Type::timestamp_tz));
-  if (spec_.deletes == Deletes::soft) table.fields.push_back(memory_field(spec_.soft_delete, Type::timestamp_tz));
+  if (spec_.deletes == Deletes::soft)
+    table.fields.push_back(memory_field(spec_.soft_delete, Type::timestamp_tz));
   table.cursor = spec_.stamp;
   return table;
 }
 
 Prepared MemoryDestination::created(bool dry_run) {
   if (!spec_.create)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("destination table {} does not exist: create it, or say create: true", spec_.table));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("destination table {} does not exist: create it, or say create: true", spec_.table));
   const MemoryTable table = wanted_table();
   Prepared prepared;
   prepared.created = true;
@@ -116,26 +121,27 @@ void MemoryDestination::check_fields() const {
   for (const std::string& name : needed)
     if (!schema_.find(name))
       throw Error(ErrorKind::bad_config,
-                  fmt::format("destination table {} has no field {}: add it, or leave it out of the mapping", spec_.table,
-                              name));
+                  fmt::format("destination table {} has no field {}: add it, or leave it out of the mapping",
+                              spec_.table, name));
 }
 
 void MemoryDestination::check_key() const {
   std::vector<std::string> key;
   for (const std::size_t index : spec_.incoming.key) key.push_back(spec_.incoming.fields[index].name);
-  const bool backed = same_names(key, table_.key) ||
-                      std::any_of(table_.unique.begin(), table_.unique.end(),
-                                  [&](const auto& fields) { return same_names(key, fields); });
+  const bool backed =
+      same_names(key, table_.key) || std::any_of(table_.unique.begin(), table_.unique.end(),
+                                                 [&](const auto& fields) { return same_names(key, fields); });
   const bool nullable = std::any_of(key.begin(), key.end(), [&](const std::string& name) {
     return schema_.fields[schema_.at(name)].nullable;
   });
   if (key.empty() || !backed || nullable)
     throw Error(ErrorKind::bad_config,
-                fmt::format("destination table {} has no unique index on exactly ({}), not null: add one", spec_.table,
-                            join(key, ", ")));
+                fmt::format("destination table {} has no unique index on exactly ({}), not null: add one",
+                            spec_.table, join(key, ", ")));
   // Rows are looked up by the primary key alone: a mapping by another unique index is not for this double.
   if (!same_names(key, table_.key))
-    throw Error(ErrorKind::bad_config, fmt::format("memory table {} can only be written by its primary key", spec_.table));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("memory table {} can only be written by its primary key", spec_.table));
 }
 
 void MemoryDestination::bind() {
@@ -160,7 +166,8 @@ WriteResult MemoryDestination::write(const Batch& batch, WriteMode mode, const F
   std::set<Key> seen;
   for (std::size_t i = 0; i < batch.changes.size(); ++i) {
     const Change& change = batch.changes[i];
-    if (change.refusal >= 0) throw Error(ErrorKind::bug, "a refused change came to memory table " + spec_.table);
+    if (change.refusal >= 0)
+      throw Error(ErrorKind::bug, "a refused change came to memory table " + spec_.table);
     if (change.operation != Operation::truncate && !seen.insert(key_of(batch.schema(), change)).second)
       throw Error(ErrorKind::bug, "two changes of one key came in one batch to memory table " + spec_.table);
     try {
@@ -184,10 +191,8 @@ MemoryDestination::Outcome MemoryDestination::apply(const Batch& batch, const Ch
   switch (change.operation) {
     case Operation::upsert:
       return upsert(change, transaction_->find(spec_.table, key_cells(as_table_row(change))));
-    case Operation::remove:
-      return remove(key_cells(as_table_row(change)));
-    case Operation::move:
-      return move(batch, change);
+    case Operation::remove: return remove(key_cells(as_table_row(change)));
+    case Operation::move: return move(batch, change);
     case Operation::truncate:
       if (!soft_) return transaction_->truncate(spec_.table) > 0 ? Outcome::deleted : Outcome::unchanged;
       bool any = false;
@@ -224,7 +229,8 @@ MemoryDestination::Outcome MemoryDestination::upsert(const Change& change, const
 MemoryDestination::Outcome MemoryDestination::remove(const MemoryRow& key) {
   const RowPointer old = transaction_->find(spec_.table, key);
   if (!old) return Outcome::unchanged;
-  if (soft_) return mark_deleted({old->cells().begin(), old->cells().end()}) ? Outcome::deleted : Outcome::unchanged;
+  if (soft_)
+    return mark_deleted({old->cells().begin(), old->cells().end()}) ? Outcome::deleted : Outcome::unchanged;
   check_children(key);
   transaction_->remove(spec_.table, key);
   return Outcome::deleted;
@@ -281,11 +287,13 @@ void MemoryDestination::check_cells(const MemoryRow& row) const {
     const Field& field = schema_.fields[i];
     if (row[i].is_null()) {
       if (field.nullable) continue;
-      throw Refused{RejectionCause::constraint, field.name, fmt::format("field {} may not be null", field.name)};
+      throw Refused{RejectionCause::constraint, field.name,
+                    fmt::format("field {} may not be null", field.name)};
     }
     if (!fits(row[i], field))
       throw Refused{RejectionCause::value, field.name,
-                    fmt::format("field {} is a {}, the value a {}", field.name, name_of(field.type), name_of(row[i].type()))};
+                    fmt::format("field {} is a {}, the value a {}", field.name, name_of(field.type),
+                                name_of(row[i].type()))};
     if (field.length && row[i].type() == Type::text && characters(row[i].view()) > *field.length)
       throw Refused{RejectionCause::value, field.name,
                     fmt::format("field {} holds at most {} characters", field.name, *field.length)};
@@ -303,7 +311,8 @@ void MemoryDestination::check_unique(const MemoryRow& row, const MemoryRow& key)
       });
       if (same)
         throw Refused{RejectionCause::unique, fields.front(),
-                      fmt::format("row {} has the same {}", key_at(other->cells(), schema_.key).to_json(), join(fields, ", "))};
+                      fmt::format("row {} has the same {}", key_at(other->cells(), schema_.key).to_json(),
+                                  join(fields, ", "))};
     }
   }
 }

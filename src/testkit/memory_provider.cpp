@@ -51,7 +51,8 @@ class WatchedSource : public Source {
 
 class MemoryConnection : public Connection {
  public:
-  MemoryConnection(MemoryDatabase& database, Resources resources) : database_(database), resources_(resources) {}
+  MemoryConnection(MemoryDatabase& database, Resources resources)
+      : database_(database), resources_(resources) {}
 
   Access check() override {
     made(Call::check);
@@ -96,8 +97,9 @@ class MemoryConnection : public Connection {
     info.schema = database_.schema(name);
     info.row_estimate = static_cast<long>(database_.size(name));
     if (!table.cursor.empty())
-      info.cursor_candidates.push_back({table.cursor, table.cursor_indexed,
-                                        table.cursor_indexed ? "" : "no index: each poll reads the whole table"});
+      info.cursor_candidates.push_back(
+          {table.cursor, table.cursor_indexed,
+           table.cursor_indexed ? "" : "no index: each poll reads the whole table"});
     return info;
   }
 

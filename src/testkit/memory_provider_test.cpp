@@ -35,7 +35,9 @@ class MemoryProvider : public ::testing::Test {
   void put(std::int64_t id, std::string_view name) {
     database_.put("people", {integer(id), Value::text(name), instant(database_.now())});
   }
-  std::unique_ptr<Connection> connect() { return provider(database_).connect({}, {clock_, stop_.get_token()}); }
+  std::unique_ptr<Connection> connect() {
+    return provider(database_).connect({}, {clock_, stop_.get_token()});
+  }
   SourceSpec spec(Strategy strategy = Strategy::cursor) {
     SourceSpec out;
     out.table = "people";

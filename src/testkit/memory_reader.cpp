@@ -48,8 +48,7 @@ class MemoryReader::Condition {
     }
     if (query.key_above) key_above_ = parse_key(*reader.schema_, *query.key_above, arena_);
     for (const Key& key : query.keys) keys_.push_back(parse_key(*reader.schema_, key, arena_));
-    std::sort(keys_.begin(), keys_.end(),
-              [](const auto& a, const auto& b) { return collate(a, b) < 0; });
+    std::sort(keys_.begin(), keys_.end(), [](const auto& a, const auto& b) { return collate(a, b) < 0; });
   }
 
   bool holds(const StoredRow& row) const {
@@ -57,9 +56,9 @@ class MemoryReader::Condition {
     if (!key_above_ && query_.keys.empty()) return true;
     const std::vector<Value> key = cells_at(row, reader_.key_columns_);
     if (key_above_ && !is_above(key, *key_above_)) return false;
-    return query_.keys.empty() || std::binary_search(keys_.begin(), keys_.end(), key, [](const auto& a, const auto& b) {
-             return collate(a, b) < 0;
-           });
+    return query_.keys.empty() ||
+           std::binary_search(keys_.begin(), keys_.end(), key,
+                              [](const auto& a, const auto& b) { return collate(a, b) < 0; });
   }
 
  private:
@@ -117,7 +116,8 @@ class MemoryStream : public sql::RowStream {
  private:
   void append(const StoredRow& row, Batch& batch) {
     if (reader_.cursor_column_) last_cursor_ = reader_.exact_text(row.cells()[*reader_.cursor_column_]);
-    const auto refusal = keys_only_ ? std::nullopt : reader_.database_.refusal_of_reading(reader_.table_, row.cells());
+    const auto refusal =
+        keys_only_ ? std::nullopt : reader_.database_.refusal_of_reading(reader_.table_, row.cells());
     Change& change = batch.add(keys_only_ ? Operation::remove : Operation::upsert);
     for (std::size_t i = 0; i < reader_.columns_.size(); ++i)
       if (!(keys_only_ || refusal) || is_key(i))
@@ -166,12 +166,15 @@ MemoryReader::MemoryReader(MemoryDatabase& database, const SourceSpec& spec, std
 void MemoryReader::made(Call call) const {
   database_.calls().made(call, table_);
   if (call != Call::read) must_be_free();
-  if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop reading memory table " + table_);
+  if (stop_.stop_requested())
+    throw Error(ErrorKind::cancelled, "asked to stop reading memory table " + table_);
 }
 
 void MemoryReader::must_be_free() const {
   if (live_streams_ > 0)
-    throw Error(ErrorKind::bug, fmt::format("memory table {} was asked something while a result is still being read", table_));
+    throw Error(
+        ErrorKind::bug,
+        fmt::format("memory table {} was asked something while a result is still being read", table_));
 }
 
 std::string MemoryReader::identity() {
@@ -186,7 +189,8 @@ sql::Mark MemoryReader::mark() {
     if (cursor_column_ && cursor_kind() == sql::CursorKind::ascending)
       for (const RowPointer& row : rows) {
         const Value& cursor = row->cells()[*cursor_column_];
-        if (is_proper(cursor) && (!top || compare_cursors(cursor, (*top)->cells()[*cursor_column_]) > 0)) top = &row;
+        if (is_proper(cursor) && (!top || compare_cursors(cursor, (*top)->cells()[*cursor_column_]) > 0))
+          top = &row;
       }
     if (top) mark.top_cursor = exact_text((*top)->cells()[*cursor_column_]);
     if (cursor_column_ && cursor_nullable() && key_ascends() && !rows.empty())
@@ -243,7 +247,8 @@ Value MemoryReader::cursor_value(const std::string& exact, Arena& arena) const {
   if (problem == std::errc() && exact[0] == '#' && point == end) return Value::of(number);
   unsigned nanoseconds = 0;
   if (problem == std::errc() && exact[0] == '@' && point != end && *point == '.')
-    if (std::from_chars(point + 1, end, nanoseconds).ptr == end) return Value::timestamp_tz(number, nanoseconds);
+    if (std::from_chars(point + 1, end, nanoseconds).ptr == end)
+      return Value::timestamp_tz(number, nanoseconds);
   throw Error(ErrorKind::bug, fmt::format("\"{}\" is no exact text of memory table {}", exact, table_));
 }
 
@@ -263,9 +268,7 @@ void MemoryReader::sort(std::vector<RowPointer>& rows, RowQuery::Order order) co
       // Databases promise no order here, so none that could be relied upon by mistake is given.
       std::reverse(rows.begin(), rows.end());
       return;
-    case RowQuery::Order::key:
-      std::sort(rows.begin(), rows.end(), by_key);
-      return;
+    case RowQuery::Order::key: std::sort(rows.begin(), rows.end(), by_key); return;
     case RowQuery::Order::cursor:
       std::sort(rows.begin(), rows.end(), [&](const RowPointer& a, const RowPointer& b) {
         const auto cursor = compare_cursors(a->cells()[*cursor_column_], b->cells()[*cursor_column_]);

@@ -56,7 +56,7 @@ class MemoryReader : public sql::TableReader {
   const std::stop_token stop_;
   MemoryTable info_;
   std::shared_ptr<const Schema> schema_;
-  std::vector<std::size_t> columns_;     ///< of the table, for each field handed out
+  std::vector<std::size_t> columns_;  ///< of the table, for each field handed out
   std::vector<std::size_t> key_columns_;
   std::optional<std::size_t> cursor_column_;
   int live_streams_ = 0;

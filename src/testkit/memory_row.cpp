@@ -31,7 +31,8 @@ std::strong_ordering compare_without_case(std::string_view a, std::string_view b
   return a.size() <=> b.size();
 }
 
-std::strong_ordering collate_keys(const RowPointer& row, const std::vector<std::size_t>& key, std::span<const Value> cells) {
+std::strong_ordering collate_keys(const RowPointer& row, const std::vector<std::size_t>& key,
+                                  std::span<const Value> cells) {
   for (std::size_t i = 0; i < key.size() && i < cells.size(); ++i)
     if (const auto order = collate(row->cells()[key[i]], cells[i]); order != 0) return order;
   return std::strong_ordering::equal;

@@ -21,8 +21,8 @@ void MemoryTransaction::put(const std::string& table, const MemoryRow& row) {
   const std::lock_guard lock(database_.mutex_);
   const MemoryDatabase::Table& into = database_.at(table);
   if (row.size() != into.info.fields.size())
-    throw Error(ErrorKind::bug, fmt::format("a row of {} values for the {} fields of memory table {}", row.size(),
-                                            into.info.fields.size(), table));
+    throw Error(ErrorKind::bug, fmt::format("a row of {} values for the {} fields of memory table {}",
+                                            row.size(), into.info.fields.size(), table));
   auto stored = std::make_shared<const StoredRow>(row);
   stage(table, stored, cells_at(*stored, into.key), stored);
 }
@@ -54,7 +54,8 @@ std::size_t MemoryTransaction::truncate(const std::string& table) {
   const std::lock_guard lock(database_.mutex_);
   for (const auto& [key, number] : database_.at(table).locks)
     if (number != number_)
-      throw Error(ErrorKind::conflict, fmt::format("memory table {} is being written by another transaction", table));
+      throw Error(ErrorKind::conflict,
+                  fmt::format("memory table {} is being written by another transaction", table));
   database_.open_.at(number_).wrote = true;
   Staged& staged = staged_[table];
   staged.truncated = true;
@@ -68,7 +69,8 @@ RowPointer MemoryTransaction::find(const std::string& table, const MemoryRow& ke
   if (const auto staged = staged_.find(table); staged != staged_.end()) {
     Key text;
     for (const Value& cell : key) text.parts.push_back(to_text(cell));
-    if (const auto row = staged->second.rows.find(text); row != staged->second.rows.end()) return row->second.second;
+    if (const auto row = staged->second.rows.find(text); row != staged->second.rows.end())
+      return row->second.second;
     if (staged->second.truncated) return nullptr;
   }
   const auto found = from.rows.find(RowOrder::KeyCells(key));
@@ -83,7 +85,8 @@ std::vector<RowPointer> MemoryTransaction::rows(const std::string& table) const 
   Rows seen(from.rows.key_comp());
   if (!staged->second.truncated) seen = from.rows;
   for (const auto& [text, change] : staged->second.rows) {
-    if (const auto found = seen.find(RowOrder::KeyCells(change.first)); found != seen.end()) seen.erase(found);
+    if (const auto found = seen.find(RowOrder::KeyCells(change.first)); found != seen.end())
+      seen.erase(found);
     if (change.second) seen.insert(change.second);
   }
   return {seen.begin(), seen.end()};
@@ -97,7 +100,8 @@ void MemoryTransaction::commit() {
     Rows& rows = database_.at(name).rows;
     if (staged.truncated) rows.clear();
     for (const auto& [text, change] : staged.rows) {
-      if (const auto found = rows.find(RowOrder::KeyCells(change.first)); found != rows.end()) rows.erase(found);
+      if (const auto found = rows.find(RowOrder::KeyCells(change.first)); found != rows.end())
+        rows.erase(found);
       if (change.second) rows.insert(change.second);
     }
   }

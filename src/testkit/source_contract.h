@@ -64,13 +64,16 @@ class SourceContract : public ::testing::TestWithParam<SourceCase> {
 /// Types, texts and names.
 class SourceValueContract : public SourceContract {};
 
-#define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                            \
-  INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                       \
-                           [](const auto& info) { return info.param.name; });                            \
-  INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                  \
-                           [](const auto& info) { return info.param.name; })
+/// Names the suite's sources, so that the linker takes them out of their library.
+int link_source_contract();
+int link_source_value_contract();
 
-/// Pulls the suite's second source out of the library.
-void link_source_value_contract();
+#define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                                       \
+  [[maybe_unused]] const int prefix##_source_contract =                                                             \
+      ::syncflow::testkit::link_source_contract() + ::syncflow::testkit::link_source_value_contract();              \
+  INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                                  \
+                           [](const auto& tested) { return tested.param.name; });                                   \
+  INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                             \
+                           [](const auto& tested) { return tested.param.name; })
 
 }  // namespace syncflow::testkit

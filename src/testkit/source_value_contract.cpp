@@ -5,7 +5,7 @@
 
 namespace syncflow::testkit {
 
-void link_source_value_contract() {}
+int link_source_value_contract() { return 0; }
 
 namespace {
 
