@@ -205,4 +205,9 @@ Config load_config(const std::string& file, const std::string& env_file, const R
   return ConfigReader(file, providers).read(Reader(document, file));
 }
 
+std::optional<std::string> find_variable(const std::string& name, const std::string& file,
+                                         const std::string& env_file, const Environment& environment) {
+  return read_variables(file, env_file, environment).find(name);
+}
+
 }  // namespace syncflow::app

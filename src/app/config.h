@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "app/variables.h"
@@ -22,5 +23,10 @@ Environment process_environment();
 /// promises and this version lacks is refused with "not supported yet: …". Nothing is connected to.
 Config load_config(const std::string& file, const std::string& env_file, const Registry& providers,
                    const Environment& environment = process_environment());
+
+/// A variable as `${NAME}` in the file would find it: in the environment first, then in the .env file.
+std::optional<std::string> find_variable(const std::string& name, const std::string& file,
+                                         const std::string& env_file,
+                                         const Environment& environment = process_environment());
 
 }  // namespace syncflow::app

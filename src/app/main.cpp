@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <iostream>
 
 #include "app/config.h"
@@ -21,20 +20,19 @@ void configure_log(const cli::Invocation& line) {
                  isatty(STDERR_FILENO) == 1 ? log::Form::text : log::Form::json);
 }
 
-int execute(const cli::Invocation& line) {
-  configure_log(line);
+int run_program(const std::vector<std::string>& arguments) {
   const Registry providers = built_in_providers();
   SystemClock clock;
-  cli::Surroundings with{
-      providers, clock, nullptr, nullptr, std::cout, std::cerr, isatty(STDOUT_FILENO) == 1};
+  cli::Surroundings with{providers,    clock, {}, {}, std::cout, std::cerr, isatty(STDOUT_FILENO) == 1,
+                         configure_log};
   with.load_config = [&](const std::string& file, const std::string& env_file) {
     return app::load_config(file, env_file, providers);
   };
-  with.serve = [&](const cli::Invocation& serving, const Config& config) {
-    const char* key = std::getenv("SYNCFLOW_API_KEY");
-    return app::serve(serving, config, Secret(key == nullptr ? "" : key), with);
+  with.serve = [&](const cli::Invocation& line, const Config& config) {
+    const auto key = app::find_variable("SYNCFLOW_API_KEY", line.config_file, line.env_file);
+    return app::serve(line, config, Secret(key.value_or("")), with);
   };
-  return cli::execute(line, with);
+  return cli::command_line(arguments, with);
 }
 
 }  // namespace
@@ -42,18 +40,8 @@ int execute(const cli::Invocation& line) {
 int main(int argc, char** argv) {
   // A client or a reader of our output that goes away is an error of one write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
-  cli::Command command = cli::Command::run;
   try {
-    const auto parsed = cli::parse_arguments({argv + 1, argv + argc});
-    if (const auto* message = std::get_if<cli::Message>(&parsed)) {
-      (message->exit_code == 0 ? std::cout : std::cerr) << message->text;
-      return message->exit_code;
-    }
-    command = std::get<cli::Invocation>(parsed).command;
-    return execute(std::get<cli::Invocation>(parsed));
-  } catch (const Error& error) {
-    std::cerr << "syncflow: " << error.what() << "\n";
-    return cli::exit_code_of(error, command);
+    return run_program({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     std::cerr << "syncflow: an unforeseen error: " << error.what() << "\n";
     return 1;

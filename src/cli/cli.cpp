@@ -1,17 +1,16 @@
 #include "cli/cli.h"
 
+#include <ostream>
+
+#include "core/error.h"
+
 namespace syncflow::cli {
 namespace {
 
-Config config_of(const Invocation& line, const Surroundings& with) {
-  return with.load_config(line.config_file, line.env_file);
-}
-
-}  // namespace
-
 int execute(const Invocation& line, const Surroundings& with) {
+  if (with.configure_log) with.configure_log(line);
   switch (line.command) {
-    case Command::serve: return with.serve(line, config_of(line, with));
+    case Command::serve: return with.serve(line, with.load_config(line.config_file, line.env_file));
     case Command::run:
     case Command::resync: return run(line, with);
     case Command::validate: return validate(line, with);
@@ -28,9 +27,26 @@ int execute(const Invocation& line, const Surroundings& with) {
 }
 
 int exit_code_of(const Error& error, Command command) {
-  if (command == Command::serve) return 2;  // it could not start; what happens later it tells in its log
-  if (error.kind() == ErrorKind::cancelled) return 130;  // as shells call a program that Ctrl-C ended
-  return error.kind() == ErrorKind::bad_config ? 2 : 1;
+  // `serve` could not start: what happens later it tells in its log.
+  if (error.kind() == ErrorKind::bad_config || command == Command::serve) return 2;
+  return error.kind() == ErrorKind::cancelled ? 130 : 1;  // 130: as shells call a program that Ctrl-C ended
+}
+
+}  // namespace
+
+int command_line(const std::vector<std::string>& arguments, const Surroundings& with) {
+  const auto parsed = parse_arguments(arguments);
+  if (const auto* message = std::get_if<Message>(&parsed)) {
+    (message->exit_code == 0 ? with.out : with.err) << message->text << std::flush;
+    return message->exit_code;
+  }
+  const Invocation& line = std::get<Invocation>(parsed);
+  try {
+    return execute(line, with);
+  } catch (const Error& error) {
+    with.err << "syncflow: " << error.what() << "\n" << std::flush;
+    return exit_code_of(error, line.command);
+  }
 }
 
 }  // namespace syncflow::cli

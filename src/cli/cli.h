@@ -3,10 +3,10 @@
 #include <functional>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "cli/invocation.h"
 #include "core/clock.h"
-#include "core/error.h"
 #include "engine/definition.h"
 #include "provider/provider.h"
 
@@ -23,15 +23,15 @@ struct Surroundings {
   std::ostream& out;
   std::ostream& err;
   bool on_terminal = false;  ///< `out` is one
+  /// Called before a command begins; may be empty.
+  std::function<void(const Invocation&)> configure_log;
 };
 
-/// Does what the user asked for; returns the exit code of CONTRACT "Program". Throws Error.
-int execute(const Invocation& line, const Surroundings& with);
+/// Does what the user asked for, says on `err` why it could not, and returns the exit code of docs/cli.md.
+/// `arguments` without the program's name.
+int command_line(const std::vector<std::string>& arguments, const Surroundings& with);
 
-/// What the program ends with after this error of a command.
-int exit_code_of(const Error& error, Command command);
-
-// One function for each command, by subject.
+// One function for each command. They throw Error.
 
 int run(const Invocation& line, const Surroundings& with);
 int validate(const Invocation& line, const Surroundings& with);

@@ -9,6 +9,9 @@
 #include "core/text.h"
 
 namespace syncflow::testkit {
+
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationContract);
 namespace {
 
 using namespace std::chrono_literals;

@@ -5,6 +5,9 @@
 
 namespace syncflow::testkit {
 
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationDeleteContract);
+
 int link_destination_delete_contract() { return 0; }
 
 namespace {
