@@ -216,10 +216,7 @@ void CursorSource::end_stage() {
 }
 
 void CursorSource::end_round() {
-  at_.floor = at_.round.next_floor;
-  at_.recent = planner_.floor_of(at_.round.mark);
-  at_.marks = at_.round.next_marks;
-  if (at_.round.settles) at_.looked_at = at_.round.mark.at;
+  planner_.after_round(at_);
   at_.stage = Stage::done;
   if (std::exchange(inherited_, false)) begin_round();
 }
@@ -229,8 +226,9 @@ Probe CursorSource::has_changes(const Position& position) {
   stop_reading();
   const CursorPosition at = own_position(position);
   if (at.stage != Stage::done) return {Changed::yes, position};
-  // With every start visible and nothing left open there is nothing to wait for: one look-up will do.
-  const bool may_be_due = reader_->visibility() != Visibility::exact || !at.marks.empty();
+  // With every start visible, nothing left open and the overlap behind us there is nothing to wait for: one
+  // look-up will do.
+  const bool may_be_due = reader_->visibility() != Visibility::exact || !at.marks.empty() || !at.closed;
   if (may_be_due && planner_.look_is_due(at, reader_->now(), reader_->open_now()))
     return {Changed::perhaps, position};
   const bool any = rows_above_high(at) || rows_without_cursor(at);

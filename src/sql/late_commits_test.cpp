@@ -289,8 +289,50 @@ TEST(ALookWithEveryTransactionVisible, SaysNoUntilTheOpenOneEnds) {
   EXPECT_EQ(notes.engine.look(), Changed::perhaps);
   EXPECT_EQ(notes.engine.read().applied, 1u);
   EXPECT_TRUE(notes.is_copied());
+  // Once more, for what may come below the row just read; then never.
+  notes.clock.advance(1min);
+  EXPECT_EQ(notes.engine.poll().applied, 0u);
   notes.clock.advance(1min);
   EXPECT_EQ(notes.engine.look(), Changed::no);
+}
+
+TEST(ALookWithEveryTransactionVisible, FindsAChangeThatTiesWithTheLastOneRead) {
+  NotesTable notes;
+  notes.fill(20);
+  notes.engine.read();
+  // Not a tick later, under a lower key than the highest one read.
+  notes.put(3, "tie");
+  notes.clock.advance(6s);
+  EXPECT_EQ(notes.engine.look(), Changed::perhaps);
+  notes.engine.read();
+  EXPECT_TRUE(notes.is_copied());
+  notes.clock.advance(6s);
+  EXPECT_EQ(notes.engine.look(), Changed::no);
+}
+
+TEST(ALookWithEveryTransactionVisible, FindsAChangeInTheSameSecondOfACoarseClock) {
+  NotesTable notes({.precision = 0});
+  const auto second = [&] { return instant(std::chrono::floor<std::chrono::seconds>(notes.clock.now())); };
+  notes.clock.advance(200ms);
+  notes.put(1, "first", second());
+  notes.put(9, "last", second());
+  notes.engine.read();
+  notes.clock.advance(300ms);
+  notes.put(1, "changed in the same second", second());
+  notes.clock.advance(6s);
+  notes.engine.poll();
+  EXPECT_TRUE(notes.is_copied());
+}
+
+TEST(ALookWithEveryTransactionVisible, FindsAChangeStampedByAClockThatIsBehind) {
+  NotesTable notes;
+  notes.fill(20);
+  notes.engine.read();
+  notes.clock.advance(1s);
+  notes.put(3, "stamped three seconds ago", instant(notes.clock.now() - 3s));
+  notes.clock.advance(6s);
+  notes.engine.poll();
+  EXPECT_TRUE(notes.is_copied());
 }
 
 TEST(ALookWithoutSightOfTransactions, IsDueEveryQuarterOfTheOverlap) {
