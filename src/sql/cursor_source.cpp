@@ -157,7 +157,10 @@ RowQuery CursorSource::stage_query() const {
         query.cursor_above = reader_->cursor_text(at_.round.mark.at);
         break;
       }
+      // What lies above came after the mark, perhaps beside a lower number that is not committed yet: the next
+      // round's.
       if (times()) query.cursor_to = reader_->cursor_text(at_.round.mark.at);
+      else if (!at_.round.mark.top_cursor.empty()) query.cursor_to = at_.round.mark.top_cursor;
       if (!at_.after_key && start.time) query.cursor_from = reader_->cursor_text(*start.time);
       if (!at_.after_key && start.text) query.cursor_from = start.text;
       break;
@@ -171,13 +174,16 @@ void CursorSource::note_progress(const Batch& batch) {
   const Change& last = batch.changes.back();
   at_.after_key = key_of(*schema(), last);
   at_.after_cursor = stream_->last_cursor();
-  if (at_.stage == Stage::sweep) {
+  const Mark& mark = at_.round.mark;
+  if (at_.stage == Stage::sweep && (times() || !mark.top_cursor.empty())) {
     at_.high_cursor = at_.after_cursor;
     at_.high_key = at_.after_key;
   }
-  if (!reader_->key_ascends() || (at_.stage != Stage::load && at_.stage != Stage::nulls)) return;
+  if (!mark.top_key || (at_.stage != Stage::load && at_.stage != Stage::nulls)) return;
+  Arena arena;
+  const std::vector<Value> top = parse_key(*schema(), *mark.top_key, arena);
   for (auto change = batch.changes.rbegin(); change != batch.changes.rend(); ++change) {
-    if (!lacks_cursor(*change)) continue;
+    if (!lacks_cursor(*change) || is_above(*schema(), *change, top)) continue;
     at_.high_null_key = key_of(*schema(), *change);
     return;
   }
@@ -204,6 +210,7 @@ void CursorSource::end_stage() {
       // What lies below was loaded: from here on only what lies above is new.
       if (at_.recent.time) at_.high_cursor = reader_->cursor_text(*at_.recent.time);
       else at_.high_cursor = at_.recent.text;
+      inherited_ = false;
       return begin_round();
     case Stage::nulls: at_.stage = Stage::sweep; return;
     case Stage::sweep:

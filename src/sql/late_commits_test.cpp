@@ -224,6 +224,35 @@ TEST_P(LateCommit, OfARowWithoutACursorIsFoundByItsKey) {
   EXPECT_EQ(unstamped.engine.read().applied, 0u);
 }
 
+/// Between the mark of a read and its snapshot a transaction begins, and a later one ends.
+TEST_P(LateCommit, OfATransactionThatBeganWhileAReadWasUnderWayIsFound) {
+  for (const Type cursor : {Type::int64, Type::timestamp_tz}) {
+    for (const bool unstamped : {false, true}) {
+      NotesTable notes({.visibility = GetParam(), .cursor = cursor, .nullable = true, .key_ascends = true});
+      const auto value = [&](std::int64_t number) {
+        if (unstamped) return Value::null();
+        return cursor == Type::int64 ? integer(number) : instant(notes.clock.now());
+      };
+      for (std::int64_t id = 1; id <= 5; ++id) notes.put(id, "loaded", value(id));
+      notes.engine.read();
+      poll_quietly(notes, GetParam());
+      std::unique_ptr<testkit::MemoryTransaction> late;
+      notes.put(6, "something to read", value(6));
+      notes.database.calls().on(Call::select, [&](const std::string&) {
+        if (late) return;
+        late = notes.database.begin();
+        notes.put(*late, 7, "late", value(7));
+        notes.put(8, "in time", value(8));
+      });
+      notes.engine.poll();
+      ASSERT_TRUE(late);
+      late->commit();
+      poll_quietly(notes, GetParam());
+      EXPECT_TRUE(notes.is_copied()) << name_of(cursor) << (unstamped ? ", null" : "");
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cursor, LateCommit,
                          ::testing::Values(Visibility::exact, Visibility::horizon, Visibility::none),
                          [](const auto& visibility) { return word_for(visibility.param); });

@@ -58,7 +58,8 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   if (settles && fresh_is_quiet) round.next_floor = floor_of(mark);
   else if (newest_quiet != position.marks.rend()) round.next_floor = floor_of(*newest_quiet);
   if (times_settle_at_once()) {
-    round.settles = true;
+    // Keys are marked only where rows without a cursor are read by them.
+    round.settles = settles || !mark.top_key;
     round.start.time = position.floor.time;
     round.next_floor.time = floor_of(mark).time;
   }
@@ -99,7 +100,8 @@ void RoundPlanner::after_round(CursorPosition& position) const {
   position.floor = round.next_floor;
   position.recent = floor_of(round.mark);
   position.marks = round.next_marks;
-  if (round.settles || visibility_ == Visibility::exact) position.looked_at = round.mark.at;
+  if (round.settles || times_settle_at_once() || visibility_ == Visibility::exact)
+    position.looked_at = round.mark.at;
   position.closed =
       round.waited && position.high_cursor == round.high_cursor && position.high_key == round.high_key;
 }
