@@ -14,13 +14,17 @@ using ::testing::HasSubstr;
 
 class ScenarioSupport : public Scenario {
  protected:
-  Process shell(const std::string& script) { return Process({{"sh", "-c", script}, folder(), "shell", {{"GIVEN", "by us"}}}); }
+  Process shell(const std::string& script) {
+    return Process({{"sh", "-c", script}, folder(), "shell", {{"GIVEN", "by us"}}});
+  }
 
   /// What the tables of every system must look like.
   void expect_canonical(Database& database, const std::string& bytes_type, const std::string& bytes) {
     const auto session = database.log_in();
-    session->execute("CREATE TABLE things (a VARCHAR(20) NOT NULL, b INTEGER, c " + bytes_type + ");"
-                     "INSERT INTO things VALUES ('z', NULL, NULL), ('Ä', 1, " + bytes + "), ('Z', -2, NULL)");
+    session->execute("CREATE TABLE things (a VARCHAR(20) NOT NULL, b INTEGER, c " + bytes_type +
+                     ");"
+                     "INSERT INTO things VALUES ('z', NULL, NULL), ('Ä', 1, " +
+                     bytes + "), ('Z', -2, NULL)");
     EXPECT_THAT(canonical(database, *session, "things", {{"a"}, {"b"}, {"c", true}}, 1),
                 ElementsAre("Z\t-2\t\\N", "z\t\\N\t\\N", "Ä\t1\t00ff"));
     EXPECT_EQ(session->value("SELECT count(*) FROM things"), "3");

@@ -14,7 +14,9 @@ constexpr const char* kStages[] = {"load", "nulls", "sweep", "future", "done"};
 json::value from_time(Time time) { return time.time_since_epoch().count(); }
 Time to_time(const json::value& value) { return Time(std::chrono::microseconds(value.as_int64())); }
 
-json::array from_texts(const std::vector<std::string>& texts) { return json::array(texts.begin(), texts.end()); }
+json::array from_texts(const std::vector<std::string>& texts) {
+  return json::array(texts.begin(), texts.end());
+}
 
 std::vector<std::string> to_texts(const json::value& value) {
   std::vector<std::string> texts;
@@ -142,10 +144,11 @@ CursorPosition CursorPosition::from(const Position& position) try {
     out.after_key = take_key(in, "after_key");
   }
   return out;
-} catch (const boost::system::system_error& error) {
+} catch (const Error&) {
+  throw;
+} catch (const std::exception& error) {
+  // The JSON library throws system_error, invalid_argument and out_of_range, by what is wrong.
   throw Error(ErrorKind::position_lost, std::string("the stored position cannot be read: ") + error.what());
-} catch (const std::out_of_range& error) {
-  throw Error(ErrorKind::position_lost, std::string("the stored position lacks a part: ") + error.what());
 }
 
 }  // namespace syncflow::sql

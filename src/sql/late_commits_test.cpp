@@ -249,6 +249,26 @@ TEST_P(VeryLateCommit, IsFoundDaysAfterItsStamp) {
   EXPECT_TRUE(notes.is_copied());
 }
 
+TEST_P(VeryLateCommit, DoesNotHoldBackThoseOfLaterTransactions) {
+  notes.fill(20);
+  notes.engine.read();
+  const auto idle = notes.database.begin();
+  notes.put(*idle, 1, "open for ever");
+  poll_busily(notes, 5min);
+  const auto late = notes.database.begin();
+  notes.put(*late, 2, "late");
+  poll_busily(notes, 20min);
+  late->commit();
+  for (int i = 0; i < 3; ++i) {
+    notes.clock.advance(2min);
+    notes.engine.poll();
+  }
+  EXPECT_EQ(notes.copied_body(2), "late");
+  idle->commit();
+  poll_quietly(notes, GetParam());
+  EXPECT_TRUE(notes.is_copied());
+}
+
 INSTANTIATE_TEST_SUITE_P(Cursor, VeryLateCommit, ::testing::Values(Visibility::exact, Visibility::horizon),
                          [](const auto& visibility) { return word_for(visibility.param); });
 

@@ -314,10 +314,23 @@ class Field {
     if (text.find('\0') != std::string_view::npos) return refuse("PostgreSQL text cannot hold a NUL character");
     if (encoding_.length && text.size() > *encoding_.length && characters(text) > *encoding_.length)
       return refuse(fmt::format("it has {} characters, the column holds {}", characters(text), *encoding_.length));
+    if (encoding_.exact_length && text.size() != encoding_.length)
+      return refuse(fmt::format("it has {} characters, the column holds exactly {}", text.size(), *encoding_.length));
     if (encoding_.length_bytes && text.size() > *encoding_.length_bytes)
       return refuse(fmt::format("it has {} bytes, the column holds {}", text.size(), *encoding_.length_bytes));
+    if (encoding_.second_digits < 6 && digits_of_second(text) > encoding_.second_digits) return too_fine();
     if (encoding_.padded && text.ends_with(' ')) return refuse("a char(n) column would lose its trailing blanks");
     return put_bytes(text, out_);
+  }
+
+  /// Of an interval or a time with zone, in the server's notation.
+  static int digits_of_second(std::string_view text) {
+    const auto point = text.find('.');
+    if (point == std::string_view::npos) return 0;
+    const std::string_view digits = text.substr(point + 1);
+    auto count = std::min(digits.find_first_not_of("0123456789"), digits.size());
+    while (count > 0 && digits[count - 1] == '0') --count;
+    return static_cast<int>(count);
   }
 
   bool put_byte_string() {

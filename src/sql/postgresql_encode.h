@@ -14,7 +14,8 @@ namespace syncflow::sql::pg {
 struct Encoding {
   Form form = Form::text;
   Form element = Form::text;                ///< of Form::array, which is sent as an array literal
-  std::optional<std::size_t> length = {};        ///< text: characters; bit strings are left to the server
+  std::optional<std::size_t> length = {};        ///< text: characters
+  bool exact_length = false;                       ///< bit(n): all of them, no fewer
   std::optional<std::size_t> length_bytes = {};  ///< text: bytes (type name)
   std::optional<int> precision = {};             ///< numeric: digits in all
   int scale = 0;                            ///< numeric with a precision: digits after the point, may be negative

@@ -136,6 +136,22 @@ std::string exact_text(Type type, std::string_view canonical) {
   }
 }
 
+std::string canonical_text(Type type, std::string_view exact) {
+  if (type == Type::bytes) return std::string(exact.substr(exact.starts_with("\\x") ? 2 : 0));
+  if (type != Type::date && type != Type::timestamp && type != Type::timestamp_tz) return std::string(exact);
+  std::string text(exact);
+  const bool before_christ = text.ends_with(" BC");
+  if (before_christ) text.resize(text.size() - 3);
+  if (text.ends_with("+00")) text.replace(text.size() - 3, 3, "Z");
+  if (const auto blank = text.find(' '); blank != std::string::npos) text[blank] = 'T';
+  const auto dash = text.find('-');
+  if (dash == std::string::npos || dash == 0 || (dash == 4 && !before_christ)) return text;
+  const long long told = std::stoll(text.substr(0, dash));
+  const long long year = before_christ ? 1 - told : told;
+  return year >= 0 && year <= 9999 ? fmt::format("{:04}{}", year, text.substr(dash))
+                                   : fmt::format("{:+06}{}", year, text.substr(dash));
+}
+
 std::string array_literal(std::string_view json, Type element) try {
   using Token = JsonScanner::Token;
   JsonScanner scanner(json);

@@ -68,6 +68,9 @@ std::string exact_text(const Value& value);
 /// A canonical text of that type, as keys are kept, in PostgreSQL's own notation.
 std::string exact_text(Type type, std::string_view canonical);
 
+/// The canonical text of what `exact_text` wrote.
+std::string canonical_text(Type type, std::string_view exact);
+
 /// A JSON array of canonical texts as an array literal: `[1,null,"a\"b"]` gives `{"1",NULL,"a\"b"}`.
 /// `element`: what the texts are. Throws Error(bad_config) when it is no JSON array.
 std::string array_literal(std::string_view json, Type element);

@@ -136,6 +136,12 @@ TEST(PostgresForms, RefuseTimesThatWouldBeRounded) {
   EXPECT_NE(refusal({.form = Form::time}, Value::time(1, 500)), "not refused");
 }
 
+TEST(PostgresForms, RefuseIntervalsThatWouldBeRounded) {
+  const Encoding seconds{.form = Form::native_text, .second_digits = 0};
+  EXPECT_EQ(refusal(seconds, Value::native("1 day 00:00:05")), "not refused");
+  EXPECT_NE(refusal(seconds, Value::native("1 day 00:00:05.25")), "not refused");
+}
+
 TEST(PostgresForms, ShiftNaiveTimesByTheZone) {
   const Encoding naive{.form = Form::timestamp, .zone_offset = 3'600'000'000};
   const Encoding instant{.form = Form::timestamp_tz, .zone_offset = 3'600'000'000};
@@ -175,6 +181,16 @@ TEST(PostgresForms, TellTimesAsTheServerWritesThem) {
   EXPECT_EQ(exact_text(Type::date, "-infinity"), "-infinity");
   EXPECT_EQ(exact_text(Type::bytes, "00ff"), "\\x00ff");
   EXPECT_EQ(exact_text(Value::date(0)), "1970-01-01");
+}
+
+TEST(PostgresForms, ReadBackTheirOwnNotation) {
+  for (const char* text : {"2024-02-29T12:30:00.5Z", "-00043-03-15T12:00:00Z", "+12345-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-12-31T00:00:00Z"}) {
+    Arena arena;
+    const Value value = parse_value(Type::timestamp_tz, text, arena);
+    EXPECT_EQ(to_text(parse_value(Type::timestamp_tz, canonical_text(Type::timestamp_tz, exact_text(value)), arena)), text);
+  }
+  EXPECT_EQ(canonical_text(Type::date, "infinity"), "infinity");
+  EXPECT_EQ(canonical_text(Type::date, "-infinity"), "-infinity");
 }
 
 TEST(PostgresForms, TurnJsonArraysIntoLiterals) {

@@ -27,7 +27,8 @@ void thin_out(std::vector<Mark>& marks) {
 
 Floor RoundPlanner::floor_of(const Mark& mark) const {
   Floor floor;
-  if (kind_ == CursorKind::time) floor.time = std::min(mark.at, mark.oldest_start.value_or(mark.at)) - overlap_;
+  if (kind_ == CursorKind::time)
+    floor.time = std::min(mark.at, mark.oldest_start.value_or(mark.at)) - overlap_;
   else if (!mark.top_cursor.empty()) floor.text = mark.top_cursor;
   floor.key = mark.top_key;
   return floor;
@@ -43,13 +44,13 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   Round round;
   round.mark = mark;
   const bool fresh_is_quiet = is_quiet(mark, mark.at, mark.open);
-  const auto newest_quiet = std::find_if(position.marks.rbegin(), position.marks.rend(), [&](const Mark& older) {
-    return is_quiet(older, mark.at, mark.open);
-  });
+  const auto newest_quiet =
+      std::find_if(position.marks.rbegin(), position.marks.rend(),
+                   [&](const Mark& older) { return is_quiet(older, mark.at, mark.open); });
   const bool settles = position.marks.empty() || newest_quiet != position.marks.rend();
 
   round.settles = settles;
-  round.start = settles ? position.floor : position.recent;
+  round.start = settles ? position.floor : unsettled_start(position, mark.open);
   round.next_floor = position.floor;
   if (settles && fresh_is_quiet) round.next_floor = floor_of(mark);
   else if (newest_quiet != position.marks.rend()) round.next_floor = floor_of(*newest_quiet);
@@ -68,6 +69,14 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   return round;
 }
 
+/// One transaction that stays open must not hide what others commit meanwhile: the rows of one that has ended
+/// are stamped at or above the floor of the last mark at which it had not begun.
+Floor RoundPlanner::unsettled_start(const CursorPosition& position, const std::set<std::string>& open) const {
+  for (std::size_t i = 0; i < position.marks.size(); ++i)
+    if (some_ended(position.marks[i], open)) return i == 0 ? position.floor : floor_of(position.marks[i - 1]);
+  return position.recent;
+}
+
 void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool quiet) const {
   position.recent = floor_of(mark);
   position.floor = {};
@@ -82,7 +91,8 @@ void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool q
   position.marks.push_back(mark);
 }
 
-bool RoundPlanner::look_is_due(const CursorPosition& position, Time now, const std::set<std::string>& open) const {
+bool RoundPlanner::look_is_due(const CursorPosition& position, Time now,
+                               const std::set<std::string>& open) const {
   if (visibility_ != Visibility::exact && now >= position.looked_at + overlap_ / 4) return true;
   return std::any_of(position.marks.begin(), position.marks.end(),
                      [&](const Mark& mark) { return some_ended(mark, open); });

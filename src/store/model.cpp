@@ -15,18 +15,15 @@ constexpr std::array kSyncStatuses{Names<SyncStatus>{SyncStatus::draft, "draft"}
                                    Names<SyncStatus>{SyncStatus::active, "active"},
                                    Names<SyncStatus>{SyncStatus::paused, "paused"}};
 
-constexpr std::array kJobStatuses{Names<JobStatus>{JobStatus::pending, "pending"},
-                                  Names<JobStatus>{JobStatus::processing, "processing"},
-                                  Names<JobStatus>{JobStatus::completed, "completed"},
-                                  Names<JobStatus>{JobStatus::failed, "failed"}};
+constexpr std::array kJobStatuses{
+    Names<JobStatus>{JobStatus::pending, "pending"}, Names<JobStatus>{JobStatus::processing, "processing"},
+    Names<JobStatus>{JobStatus::completed, "completed"}, Names<JobStatus>{JobStatus::failed, "failed"}};
 
-constexpr std::array kTriggers{Names<Trigger>{Trigger::manual, "manual"},
-                               Names<Trigger>{Trigger::schedule, "schedule"},
-                               Names<Trigger>{Trigger::webhook, "webhook"},
-                               Names<Trigger>{Trigger::feed, "feed"},
-                               Names<Trigger>{Trigger::resync, "resync"},
-                               Names<Trigger>{Trigger::retry, "retry"},
-                               Names<Trigger>{Trigger::external, "external"}};
+constexpr std::array kTriggers{
+    Names<Trigger>{Trigger::manual, "manual"},    Names<Trigger>{Trigger::schedule, "schedule"},
+    Names<Trigger>{Trigger::webhook, "webhook"},  Names<Trigger>{Trigger::feed, "feed"},
+    Names<Trigger>{Trigger::resync, "resync"},    Names<Trigger>{Trigger::retry, "retry"},
+    Names<Trigger>{Trigger::external, "external"}};
 
 template <typename Enum, std::size_t n>
 std::string_view find_name(const std::array<Names<Enum>, n>& names, Enum value) {

@@ -30,17 +30,17 @@ struct Sync {
   std::string name;
   std::string team_id{kDefaultTeam};
   SyncStatus status = SyncStatus::active;
-  std::string provider;     ///< of the source
-  std::string source;       ///< connection names
+  std::string provider;  ///< of the source
+  std::string source;    ///< connection names
   std::string destination;
-  std::string schedule;     ///< as written: "every 1 minute"
-  std::string definition;   ///< JSON, secrets as references
+  std::string schedule;    ///< as written: "every 1 minute"
+  std::string definition;  ///< JSON, secrets as references
   /// What the store adds.
   std::optional<Hold> hold;
   std::optional<Time> last_polled_at;
-  std::optional<Time> next_run_at;   ///< when the poller looks again
-  int failed_polls = 0;              ///< in a row
-  std::string message;               ///< what a person should know: how changes are found, what is slow
+  std::optional<Time> next_run_at;  ///< when the poller looks again
+  int failed_polls = 0;             ///< in a row
+  std::string message;              ///< what a person should know: how changes are found, what is slow
 };
 
 inline constexpr int kPersonPriority = 10;
@@ -64,7 +64,8 @@ struct Job {
 
 /// What became of the changes: read = written + deleted + unchanged + filtered + collapsed + quarantined.
 struct Figures {
-  std::int64_t read = 0, written = 0, deleted = 0, unchanged = 0, filtered = 0, collapsed = 0, quarantined = 0;
+  std::int64_t read = 0, written = 0, deleted = 0, unchanged = 0, filtered = 0, collapsed = 0,
+               quarantined = 0;
   std::int64_t bytes = 0;
 
   Figures& operator+=(const Figures& more);
@@ -102,11 +103,12 @@ struct Claim {
 /// Where a mapping of a sync stands.
 struct MappingState {
   Position position;
-  std::string fingerprint_data;   ///< of source, key and destination table: another one means a first load
-  std::string fingerprint_shape;  ///< of fields, transforms, filters, delete policy: another one means a re-read
-  bool owned = false;             ///< we created the destination table or found it empty
-  bool appending = false;         ///< the first load into an owned table is still going on
-  std::int64_t generation = 0;    ///< counts listings and sweeps; see RowState
+  std::string fingerprint_data;  ///< of source, key and destination table: another one means a first load
+  std::string
+      fingerprint_shape;   ///< of fields, transforms, filters, delete policy: another one means a re-read
+  bool owned = false;      ///< we created the destination table or found it empty
+  bool appending = false;  ///< the first load into an owned table is still going on
+  std::int64_t generation = 0;         ///< counts listings and sweeps; see RowState
   std::optional<Time> outgrown_since;  ///< the table-size rule: since when it is too large
 };
 
@@ -133,13 +135,13 @@ struct QuarantinedRow {
 struct BatchCommit {
   std::string mapping;
   MappingState state;
-  std::vector<RowState> rows;            ///< added or replaced
+  std::vector<RowState> rows;  ///< added or replaced
   std::vector<RowHash> forgotten_rows;
   std::optional<std::int64_t> forget_rows_below_generation;
-  std::vector<QuarantinedRow> quarantined;   ///< entered, or counted once more
-  std::vector<Key> cleared;                  ///< written or deleted since: leaves the quarantine
-  bool clear_all_rows = false;               ///< a first load begins: forgets row states and quarantine first
-  Figures figures;                           ///< added to the run's
+  std::vector<QuarantinedRow> quarantined;  ///< entered, or counted once more
+  std::vector<Key> cleared;                 ///< written or deleted since: leaves the quarantine
+  bool clear_all_rows = false;              ///< a first load begins: forgets row states and quarantine first
+  Figures figures;                          ///< added to the run's
 };
 
 std::string_view name_of(SyncStatus status);

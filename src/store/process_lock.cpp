@@ -34,7 +34,8 @@ std::string lock_path(const std::string& store_file) {
 
 void write_pid(int descriptor, const std::string& path) {
   const std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(descriptor, 0) != 0 || pwrite(descriptor, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+  if (ftruncate(descriptor, 0) != 0 ||
+      pwrite(descriptor, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
     fail("writing the pid to", path);
 }
 
@@ -69,9 +70,10 @@ ProcessLock::ProcessLock(const std::string& store_file) {
   if (!lock) {
     const std::string path = lock_path(store_file);
     const std::string pid = read_pid(path);
-    throw Error(ErrorKind::bad_config,
-                fmt::format("the store {} is in use by {}, which holds {}: stop it first, or use another store",
-                            store_file, pid.empty() ? "another process" : "the process with the pid " + pid, path));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("the store {} is in use by {}, which holds {}: stop it first, or use another store",
+                    store_file, pid.empty() ? "another process" : "the process with the pid " + pid, path));
   }
   *this = std::move(*lock);
 }

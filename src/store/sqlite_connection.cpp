@@ -44,7 +44,8 @@ RowHash HashBytes::read(std::string_view bytes) {
 }
 
 Connection::Connection(const std::string& file, Use use)
-    : database_(file, use == Use::write ? sqlite::OpenMode::create : sqlite::OpenMode::read_write, kBusyTimeout) {
+    : database_(file, use == Use::write ? sqlite::OpenMode::create : sqlite::OpenMode::read_write,
+                kBusyTimeout) {
   database_.execute(use == Use::write ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"
                                       : "PRAGMA query_only = ON");
 }
@@ -75,10 +76,8 @@ void Query::put(Time time) {
 }
 
 void Query::put(const std::optional<Time>& time) {
-  if (time)
-    put(*time);
-  else
-    put(std::nullopt);
+  if (time) put(*time);
+  else put(std::nullopt);
 }
 
 void Query::put(const RowHash& hash) {

@@ -66,7 +66,8 @@ class Connection {
 /// not be executed by two queries of a connection at once.
 class Query {
  public:
-  Query(Connection& connection, std::string_view sql) : connection_(connection), statement_(connection.statement(sql)) {}
+  Query(Connection& connection, std::string_view sql)
+      : connection_(connection), statement_(connection.statement(sql)) {}
   ~Query() { statement_.reset(); }
   Query(const Query&) = delete;
   Query& operator=(const Query&) = delete;

@@ -9,7 +9,8 @@
 namespace syncflow::sqlite_store {
 namespace {
 
-constexpr std::array kStatuses{JobStatus::pending, JobStatus::processing, JobStatus::completed, JobStatus::failed};
+constexpr std::array kStatuses{JobStatus::pending, JobStatus::processing, JobStatus::completed,
+                               JobStatus::failed};
 
 /// What a new job needs to know of its sync.
 struct JobTarget {
@@ -19,10 +20,12 @@ struct JobTarget {
 
 JobTarget find_target(Connection& connection, const std::string& sync_id) {
   Query query(connection,
-              "SELECT s.id, s.team_id, s.provider, t.backoff_until FROM syncs s JOIN sync_state t ON t.sync_id = s.id "
+              "SELECT s.id, s.team_id, s.provider, t.backoff_until FROM syncs s JOIN sync_state t ON "
+              "t.sync_id = s.id "
               "WHERE s.id = ?1");
   query.bind(sync_id);
-  if (!query.step()) throw Error(ErrorKind::not_found, fmt::format("there is no sync with the id {}", sync_id));
+  if (!query.step())
+    throw Error(ErrorKind::not_found, fmt::format("there is no sync with the id {}", sync_id));
   return {query.text(0), query.text(1), query.text(2), query.optional_time(3)};
 }
 
@@ -38,7 +41,8 @@ std::optional<Job> find_pending(Connection& connection, const JobTarget& target)
 }
 
 void end_backoff(Connection& connection, const std::string& sync_id) {
-  Query(connection, "UPDATE sync_state SET backoff_until = NULL WHERE sync_id = ?1 AND backoff_until IS NOT NULL")
+  Query(connection,
+        "UPDATE sync_state SET backoff_until = NULL WHERE sync_id = ?1 AND backoff_until IS NOT NULL")
       .bind(sync_id)
       .run();
 }
@@ -50,7 +54,8 @@ Job insert_job(Connection& connection, const JobTarget& target, Job job) {
   job.provider = target.provider;
   Query(connection,
         "INSERT INTO data_sync_jobs(id, sync_id, team_id, provider, status, payload, created_at, updated_at, "
-        "\"trigger\", run_after, priority, noticed) VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?6, ?7, ?8, ?9, 1)")
+        "\"trigger\", run_after, priority, noticed) VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?6, ?7, ?8, "
+        "?9, 1)")
       .bind(job.id, job.sync_id, job.team_id, job.provider, job.payload, job.created_at, name_of(job.trigger),
             job.run_after, job.priority)
       .run();
@@ -73,7 +78,8 @@ bool merge(Job& pending, const Job& wanted) {
 
 void save_merged(Connection& connection, const Job& job) {
   Query(connection,
-        "UPDATE data_sync_jobs SET \"trigger\" = ?2, payload = ?3, priority = ?4, run_after = ?5, updated_at = ?6 "
+        "UPDATE data_sync_jobs SET \"trigger\" = ?2, payload = ?3, priority = ?4, run_after = ?5, updated_at "
+        "= ?6 "
         "WHERE id = ?1")
       .bind(job.id, name_of(job.trigger), job.payload, job.priority, job.run_after, job.updated_at)
       .run();
@@ -85,12 +91,13 @@ std::string list_sql(const Page& page, const std::string& filter) {
   std::vector<std::string> parts;
   for (const JobStatus status : kStatuses) {
     if (!page.status.empty() && page.status != name_of(status)) continue;
-    parts.push_back(fmt::format(
-        "SELECT seq FROM (SELECT seq FROM data_sync_jobs WHERE status = '{}' AND seq < ?1{} ORDER BY seq DESC LIMIT ?2)",
-        name_of(status), filter));
+    parts.push_back(
+        fmt::format("SELECT seq FROM (SELECT seq FROM data_sync_jobs WHERE status = '{}' AND seq < ?1{} "
+                    "ORDER BY seq DESC LIMIT ?2)",
+                    name_of(status), filter));
   }
-  return fmt::format("SELECT seq, {} FROM data_sync_jobs WHERE seq IN ({}) ORDER BY seq DESC LIMIT ?2", kJobColumns,
-                     join(parts, " UNION ALL "));
+  return fmt::format("SELECT seq, {} FROM data_sync_jobs WHERE seq IN ({}) ORDER BY seq DESC LIMIT ?2",
+                     kJobColumns, join(parts, " UNION ALL "));
 }
 
 }  // namespace
@@ -110,10 +117,8 @@ Store::Enqueued SqliteStore::enqueue(const std::string& sync_id, Trigger trigger
 
     std::optional<Job> pending = find_pending(connection, target);
     if (pending && !merge(*pending, wanted)) return {*pending, false};
-    if (pending)
-      save_merged(connection, *pending);
-    else
-      wanted = insert_job(connection, target, wanted);
+    if (pending) save_merged(connection, *pending);
+    else wanted = insert_job(connection, target, wanted);
     const Job& job = pending ? *pending : wanted;
     note_pending(connection, job.sync_id, job.team_id, job.run_after, job.priority);
     return {job, !pending};
@@ -128,12 +133,14 @@ std::optional<Job> SqliteStore::find_job(const std::string& id) {
 
 Listed<Job> SqliteStore::list_jobs(const Page& page) {
   if (!page.status.empty() && !job_status_named(page.status))
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is no status of a job: pending, processing, completed or failed", page.status));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("\"{}\" is no status of a job: pending, processing, completed or failed", page.status));
   const std::string filter = page_filter(page);
   const std::string sql =
       filter.empty() && page.status.empty()
-          ? fmt::format("SELECT seq, {} FROM data_sync_jobs WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2", kJobColumns)
+          ? fmt::format("SELECT seq, {} FROM data_sync_jobs WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+                        kJobColumns)
           : list_sql(page, filter);
   return read([&](Connection& connection) { return read_page<Job>(connection, sql, page, read_job); });
 }
@@ -141,12 +148,13 @@ Listed<Job> SqliteStore::list_jobs(const Page& page) {
 std::optional<Job> SqliteStore::retry_job(const std::string& id) {
   const auto retried = write([&](Connection& connection) -> std::optional<Job> {
     const Time now = clock_.now();
-    const auto changed = Query(connection,
-                               "UPDATE data_sync_jobs SET status = 'pending', retry_count = 0, error = NULL, "
-                               "started_at = NULL, finished_at = NULL, run_id = NULL, run_after = ?2, updated_at = ?2, "
-                               "priority = max(priority, ?3), noticed = 0 WHERE id = ?1 AND status = 'failed'")
-                             .bind(id, now, kPersonPriority)
-                             .run();
+    const auto changed =
+        Query(connection,
+              "UPDATE data_sync_jobs SET status = 'pending', retry_count = 0, error = NULL, "
+              "started_at = NULL, finished_at = NULL, run_id = NULL, run_after = ?2, updated_at = ?2, "
+              "priority = max(priority, ?3), noticed = 0 WHERE id = ?1 AND status = 'failed'")
+            .bind(id, now, kPersonPriority)
+            .run();
     if (changed == 0) return std::nullopt;
     auto job = sqlite_store::find_job(connection, id);
     if (note_pending(connection, job->sync_id, job->team_id, now, job->priority)) {
@@ -161,12 +169,13 @@ std::optional<Job> SqliteStore::retry_job(const std::string& id) {
 
 std::optional<Job> SqliteStore::cancel_job(const std::string& id) {
   return write([&](Connection& connection) -> std::optional<Job> {
-    const auto changed = Query(connection,
-                               "UPDATE data_sync_jobs SET status = 'failed', error = 'cancelled: on request', "
-                               "finished_at = ?2, updated_at = ?2, noticed = 0 "
-                               "WHERE id = ?1 AND status IN ('pending', 'processing')")
-                             .bind(id, clock_.now())
-                             .run();
+    const auto changed =
+        Query(connection,
+              "UPDATE data_sync_jobs SET status = 'failed', error = 'cancelled: on request', "
+              "finished_at = ?2, updated_at = ?2, noticed = 0 "
+              "WHERE id = ?1 AND status IN ('pending', 'processing')")
+            .bind(id, clock_.now())
+            .run();
     if (changed == 0) return std::nullopt;
     auto job = sqlite_store::find_job(connection, id);
     recount_pending(connection, job->sync_id);

@@ -39,8 +39,8 @@ void clear(Connection& connection, const std::string& sync_id, const BatchCommit
   }
 }
 
-void enter(Connection& connection, const std::string& sync_id, const std::string& mapping, const QuarantinedRow& row,
-           Time now) {
+void enter(Connection& connection, const std::string& sync_id, const std::string& mapping,
+           const QuarantinedRow& row, Time now) {
   const std::string id = random_uuid();
   const std::string key = row.key.to_json();
   Query(connection,
@@ -55,21 +55,25 @@ void enter(Connection& connection, const std::string& sync_id, const std::string
 
 }  // namespace
 
-void update_quarantine(Connection& connection, const std::string& sync_id, const BatchCommit& commit, Time now) {
+void update_quarantine(Connection& connection, const std::string& sync_id, const BatchCommit& commit,
+                       Time now) {
   if (!commit.cleared.empty()) clear(connection, sync_id, commit);
   for (const QuarantinedRow& row : commit.quarantined) enter(connection, sync_id, commit.mapping, row, now);
 }
 
 Listed<QuarantinedRow> SqliteStore::list_quarantine(const Page& page) {
-  const std::string sql = fmt::format("SELECT seq, {} FROM sync_row_errors WHERE seq < ?1{} ORDER BY seq DESC LIMIT ?2",
-                                      kEntryColumns, page_filter(page));
-  return read([&](Connection& connection) { return read_page<QuarantinedRow>(connection, sql, page, read_entry); });
+  const std::string sql =
+      fmt::format("SELECT seq, {} FROM sync_row_errors WHERE seq < ?1{} ORDER BY seq DESC LIMIT ?2",
+                  kEntryColumns, page_filter(page));
+  return read(
+      [&](Connection& connection) { return read_page<QuarantinedRow>(connection, sql, page, read_entry); });
 }
 
 std::vector<QuarantinedRow> SqliteStore::quarantine_of(const std::string& sync_id, const std::string& mapping,
                                                        std::size_t limit) {
   static const std::string sql = fmt::format(
-      "SELECT seq, {} FROM sync_row_errors WHERE sync_id = ?1 AND mapping = ?2 ORDER BY last_seen_at, seq LIMIT ?3",
+      "SELECT seq, {} FROM sync_row_errors WHERE sync_id = ?1 AND mapping = ?2 ORDER BY last_seen_at, seq "
+      "LIMIT ?3",
       kEntryColumns);
   return read([&](Connection& connection) {
     Query query(connection, sql);

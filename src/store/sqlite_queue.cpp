@@ -21,9 +21,10 @@ struct Unnoticed {
 };
 
 std::vector<Unnoticed> find_unnoticed(Connection& connection) {
-  Query query(connection,
-              "SELECT seq, sync_id, team_id, run_after, priority FROM data_sync_jobs "
-              "INDEXED BY data_sync_jobs_unnoticed WHERE status = 'pending' AND noticed = 0 ORDER BY seq LIMIT ?1");
+  Query query(
+      connection,
+      "SELECT seq, sync_id, team_id, run_after, priority FROM data_sync_jobs "
+      "INDEXED BY data_sync_jobs_unnoticed WHERE status = 'pending' AND noticed = 0 ORDER BY seq LIMIT ?1");
   query.bind(kNoticedPerClaim);
   std::vector<Unnoticed> jobs;
   while (query.step())
@@ -35,8 +36,10 @@ std::string why_unserved(Connection& connection, const Unnoticed& job) {
   Query query(connection, "SELECT name FROM syncs WHERE id = ?1");
   query.bind(job.sync_id);
   if (!query.step())
-    return fmt::format("there is no sync with the id {}: add it to the config, or correct sync_id", job.sync_id);
-  return fmt::format("sync {} ({}) is not of team {}: correct team_id", job.sync_id, query.text(0), job.team_id);
+    return fmt::format("there is no sync with the id {}: add it to the config, or correct sync_id",
+                       job.sync_id);
+  return fmt::format("sync {} ({}) is not of team {}: correct team_id", job.sync_id, query.text(0),
+                     job.team_id);
 }
 
 void take_notice(Connection& connection, Time now) {
@@ -47,7 +50,8 @@ void take_notice(Connection& connection, Time now) {
     }
     const std::string reason = why_unserved(connection, job);
     Query(connection,
-          "UPDATE data_sync_jobs SET status = 'failed', error = ?2, finished_at = ?3, updated_at = ?3 WHERE seq = ?1")
+          "UPDATE data_sync_jobs SET status = 'failed', error = ?2, finished_at = ?3, updated_at = ?3 WHERE "
+          "seq = ?1")
         .bind(job.seq, reason, now)
         .run();
   }
@@ -56,19 +60,22 @@ void take_notice(Connection& connection, Time now) {
 // --- leases that ran out ---
 
 /// Hands back what the sync's worker held. Returns how many jobs are pending again.
-std::int64_t hand_back(Connection& connection, const std::string& sync_id, Time now, const std::string& reason) {
+std::int64_t hand_back(Connection& connection, const std::string& sync_id, Time now,
+                       const std::string& reason) {
   Query(connection,
         "UPDATE sync_runs SET status = 'failed', error = ?2, finished_at = ?3 "
         "WHERE id = (SELECT lease_run FROM sync_state WHERE sync_id = ?1) AND status = 'processing'")
       .bind(sync_id, reason, now)
       .run();
   // Also jobs in processing without a lease, which only another program can have made.
-  const std::int64_t jobs = Query(connection,
-                                  "UPDATE data_sync_jobs SET status = 'pending', run_id = NULL, started_at = NULL, "
-                                  "updated_at = ?2, noticed = 0 WHERE sync_id = ?1 AND status = 'processing'")
-                                .bind(sync_id, now)
-                                .run();
-  Query(connection, "UPDATE sync_state SET lease_owner = NULL, lease_run = NULL, lease_until = NULL WHERE sync_id = ?1")
+  const std::int64_t jobs =
+      Query(connection,
+            "UPDATE data_sync_jobs SET status = 'pending', run_id = NULL, started_at = NULL, "
+            "updated_at = ?2, noticed = 0 WHERE sync_id = ?1 AND status = 'processing'")
+          .bind(sync_id, now)
+          .run();
+  Query(connection,
+        "UPDATE sync_state SET lease_owner = NULL, lease_run = NULL, lease_until = NULL WHERE sync_id = ?1")
       .bind(sync_id)
       .run();
   recount_pending(connection, sync_id);
@@ -96,11 +103,13 @@ void take_back_expired(Connection& connection, Time now) {
 /// The sync that is due longest of the team whose turn it is at this priority.
 std::optional<std::string> next_in_turn(Connection& connection, int priority, Time now) {
   // Two look-ups: teams behind the one that was served last, then from the first one again.
-  for (const char* sql :
-       {"SELECT sync_id FROM sync_state INDEXED BY sync_state_by_turn WHERE queued_priority = ?1 AND waiting_at <= ?2 "
-        "AND team_id > (SELECT team_id FROM queue_turns WHERE priority = ?1) ORDER BY team_id, waiting_at LIMIT 1",
-        "SELECT sync_id FROM sync_state INDEXED BY sync_state_by_turn WHERE queued_priority = ?1 AND waiting_at <= ?2 "
-        "ORDER BY team_id, waiting_at LIMIT 1"}) {
+  for (const char* sql : {"SELECT sync_id FROM sync_state INDEXED BY sync_state_by_turn WHERE "
+                          "queued_priority = ?1 AND waiting_at <= ?2 "
+                          "AND team_id > (SELECT team_id FROM queue_turns WHERE priority = ?1) ORDER BY "
+                          "team_id, waiting_at LIMIT 1",
+                          "SELECT sync_id FROM sync_state INDEXED BY sync_state_by_turn WHERE "
+                          "queued_priority = ?1 AND waiting_at <= ?2 "
+                          "ORDER BY team_id, waiting_at LIMIT 1"}) {
     Query query(connection, sql);
     if (query.bind(priority, now).step()) return query.text(0);
   }
@@ -120,13 +129,15 @@ std::optional<std::string> next_of_any(Connection& connection, Time now) {
   return next_in_turn(connection, query.small(0), now);
 }
 
-std::optional<std::string> next_of_these(Connection& connection, const std::vector<std::string>& only, Time now) {
+std::optional<std::string> next_of_these(Connection& connection, const std::vector<std::string>& only,
+                                         Time now) {
   std::optional<std::string> best;
   int best_priority = 0;
   Time best_since;
   for (const std::string& sync_id : only) {
     Query query(connection,
-                "SELECT sync_id, queued_priority, waiting_at FROM sync_state WHERE sync_id = ?1 AND waiting_at <= ?2");
+                "SELECT sync_id, queued_priority, waiting_at FROM sync_state WHERE sync_id = ?1 AND "
+                "waiting_at <= ?2");
     if (!query.bind(sync_id, now).step()) continue;
     const int priority = query.small(1);
     const Time since = query.time(2);
@@ -162,7 +173,8 @@ Sync load_sync(Connection& connection, const std::string& sync_id) {
 
 void take_jobs(Connection& connection, const Sync& sync, const std::string& run_id, Time now) {
   Query(connection,
-        "UPDATE data_sync_jobs SET status = 'processing', run_id = ?3, started_at = ?4, updated_at = ?4, noticed = 0, "
+        "UPDATE data_sync_jobs SET status = 'processing', run_id = ?3, started_at = ?4, updated_at = ?4, "
+        "noticed = 0, "
         "provider = CASE provider WHEN '' THEN ?5 ELSE provider END "
         "WHERE sync_id = ?1 AND status = 'pending' AND +team_id = ?2 AND run_after <= ?4")
       .bind(sync.id, sync.team_id, run_id, now, sync.provider)
@@ -211,8 +223,8 @@ void note_turn(Connection& connection, const Claim& claim) {
 }
 
 /// Empty: the sync's state promised jobs that are not there any more.
-std::optional<Claim> take(Connection& connection, const std::string& sync_id, const std::string& owner, Time now,
-                          Duration time) {
+std::optional<Claim> take(Connection& connection, const std::string& sync_id, const std::string& owner,
+                          Time now, Duration time) {
   Claim claim;
   claim.sync = load_sync(connection, sync_id);
   claim.lease = {claim.sync.id, random_uuid(), owner, 0};
@@ -231,18 +243,16 @@ std::optional<Claim> take(Connection& connection, const std::string& sync_id, co
 
 std::string_view run_status(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::completed:
-      return "completed";
-    case Outcome::Kind::give_back:
-      return "yielded";
+    case Outcome::Kind::completed: return "completed";
+    case Outcome::Kind::give_back: return "yielded";
     case Outcome::Kind::failed:
-    case Outcome::Kind::retry:
-      break;
+    case Outcome::Kind::retry: break;
   }
   return "failed";
 }
 
-void end_jobs(Connection& connection, const Lease& lease, std::string_view status, const std::string& error, Time now) {
+void end_jobs(Connection& connection, const Lease& lease, std::string_view status, const std::string& error,
+              Time now) {
   Query(connection,
         "UPDATE data_sync_jobs SET status = ?3, error = nullif(?4, ''), finished_at = ?5, updated_at = ?5 "
         "WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2")
@@ -254,14 +264,16 @@ void return_jobs(Connection& connection, const Lease& lease, const Outcome& outc
   const int used = outcome.kind == Outcome::Kind::retry ? 1 : 0;
   Query(connection,
         "UPDATE data_sync_jobs SET status = 'pending', noticed = 1, run_id = NULL, started_at = NULL, "
-        "retry_count = retry_count + ?3, error = coalesce(nullif(?4, ''), error), run_after = ?5, updated_at = ?6 "
+        "retry_count = retry_count + ?3, error = coalesce(nullif(?4, ''), error), run_after = ?5, updated_at "
+        "= ?6 "
         "WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2")
       .bind(lease.sync_id, lease.run_id, used, outcome.error, now + outcome.wait, now)
       .run();
 }
 
 void end_run(Connection& connection, const Lease& lease, const Outcome& outcome, Time now) {
-  Query(connection, "UPDATE sync_runs SET status = ?2, strategy = ?3, error = ?4, finished_at = ?5 WHERE id = ?1")
+  Query(connection,
+        "UPDATE sync_runs SET status = ?2, strategy = ?3, error = ?4, finished_at = ?5 WHERE id = ?1")
       .bind(lease.run_id, run_status(outcome.kind), outcome.strategy, outcome.error, now)
       .run();
 }
@@ -276,7 +288,8 @@ void end_lease(Connection& connection, const Lease& lease, std::optional<Time> b
 
 }  // namespace
 
-std::optional<Claim> SqliteStore::claim(const std::string& owner, Duration lease, const std::vector<std::string>& only) {
+std::optional<Claim> SqliteStore::claim(const std::string& owner, Duration lease,
+                                        const std::vector<std::string>& only) {
   return write([&](Connection& connection) -> std::optional<Claim> {
     const Time now = clock_.now();
     take_notice(connection, now);
@@ -299,9 +312,10 @@ std::optional<Time> SqliteStore::next_job(const std::vector<std::string>& only) 
       if (query.step()) return clock_.now();
     }
     if (!only.empty()) return first_of_these(connection, only);
-    Query query(connection,
-                "SELECT min(at) FROM (SELECT min(waiting_at) AS at FROM sync_state WHERE waiting_at IS NOT NULL "
-                "UNION ALL SELECT min(lease_until) FROM sync_state WHERE lease_until IS NOT NULL)");
+    Query query(
+        connection,
+        "SELECT min(at) FROM (SELECT min(waiting_at) AS at FROM sync_state WHERE waiting_at IS NOT NULL "
+        "UNION ALL SELECT min(lease_until) FROM sync_state WHERE lease_until IS NOT NULL)");
     query.step();
     return query.optional_time(0);
   });
@@ -311,12 +325,15 @@ void SqliteStore::heartbeat(const Lease& lease, Duration time) {
   write([&](Connection& connection) {
     const Time now = clock_.now();
     require_lease(connection, lease, now);
-    Query jobs(connection,
-               "SELECT 1 FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 LIMIT 1");
+    Query jobs(
+        connection,
+        "SELECT 1 FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 LIMIT 1");
     if (!jobs.bind(lease.sync_id, lease.run_id).step())
-      throw Error(ErrorKind::cancelled, fmt::format("sync {}: every job of run {} was cancelled", lease.sync_id,
-                                                    lease.run_id));
-    Query(connection, "UPDATE sync_state SET lease_until = ?2 WHERE sync_id = ?1").bind(lease.sync_id, now + time).run();
+      throw Error(ErrorKind::cancelled,
+                  fmt::format("sync {}: every job of run {} was cancelled", lease.sync_id, lease.run_id));
+    Query(connection, "UPDATE sync_state SET lease_until = ?2 WHERE sync_id = ?1")
+        .bind(lease.sync_id, now + time)
+        .run();
   });
 }
 
@@ -325,10 +342,8 @@ void SqliteStore::finish(const Lease& lease, const Outcome& outcome) {
     const Time now = clock_.now();
     require_lease(connection, lease, now);
     const bool over = outcome.kind == Outcome::Kind::completed || outcome.kind == Outcome::Kind::failed;
-    if (over)
-      end_jobs(connection, lease, run_status(outcome.kind), outcome.error, now);
-    else
-      return_jobs(connection, lease, outcome, now);
+    if (over) end_jobs(connection, lease, run_status(outcome.kind), outcome.error, now);
+    else return_jobs(connection, lease, outcome, now);
     failpoint("store.job_state");
     end_run(connection, lease, outcome, now);
     const bool backs_off = !over && outcome.wait > Duration::zero();

@@ -56,18 +56,20 @@ std::optional<Job> find_job(Connection& connection, const std::string& id) {
 }
 
 void require_lease(Connection& connection, const Lease& lease, Time now) {
-  Query query(connection,
-              "SELECT 1 FROM sync_state WHERE sync_id = ?1 AND epoch = ?2 AND lease_run = ?3 AND lease_until > ?4");
+  Query query(
+      connection,
+      "SELECT 1 FROM sync_state WHERE sync_id = ?1 AND epoch = ?2 AND lease_run = ?3 AND lease_until > ?4");
   query.bind(lease.sync_id, lease.epoch, lease.run_id, now);
   if (query.step()) return;
-  throw Error(ErrorKind::lease_lost,
-              fmt::format("sync {}: run {} (epoch {}, worker {}) no longer holds the lease: its time ran out, or "
-                          "the sync was taken over, reset or forgotten",
-                          lease.sync_id, lease.run_id, lease.epoch, lease.owner));
+  throw Error(
+      ErrorKind::lease_lost,
+      fmt::format("sync {}: run {} (epoch {}, worker {}) no longer holds the lease: its time ran out, or "
+                  "the sync was taken over, reset or forgotten",
+                  lease.sync_id, lease.run_id, lease.epoch, lease.owner));
 }
 
-bool note_pending(Connection& connection, const std::string& sync_id, const std::string& team_id, Time run_after,
-                  int priority) {
+bool note_pending(Connection& connection, const std::string& sync_id, const std::string& team_id,
+                  Time run_after, int priority) {
   Query query(connection,
               "UPDATE sync_state SET queued_priority = CASE WHEN queued_run_after IS NULL THEN ?4 "
               "ELSE max(queued_priority, ?4) END, queued_run_after = min(coalesce(queued_run_after, ?3), ?3) "
@@ -76,10 +78,11 @@ bool note_pending(Connection& connection, const std::string& sync_id, const std:
 }
 
 void recount_pending(Connection& connection, const std::string& sync_id) {
-  Query(connection,
-        "UPDATE sync_state SET (queued_run_after, queued_priority) = "
-        "(SELECT min(run_after), coalesce(max(priority), 0) FROM data_sync_jobs j "
-        "WHERE j.sync_id = ?1 AND j.status = 'pending' AND +j.team_id = sync_state.team_id) WHERE sync_id = ?1")
+  Query(
+      connection,
+      "UPDATE sync_state SET (queued_run_after, queued_priority) = "
+      "(SELECT min(run_after), coalesce(max(priority), 0) FROM data_sync_jobs j "
+      "WHERE j.sync_id = ?1 AND j.status = 'pending' AND +j.team_id = sync_state.team_id) WHERE sync_id = ?1")
       .bind(sync_id)
       .run();
 }
@@ -98,16 +101,15 @@ std::int64_t seq_below(const Page& page) {
   const char* end = page.cursor.data() + page.cursor.size();
   const auto [stopped, error] = std::from_chars(page.cursor.data(), end, seq);
   if (error != std::errc() || stopped != end)
-    throw Error(ErrorKind::bad_config, fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
   return seq;
 }
 
 void bind_page(Query& query, const Page& page, std::int64_t below, std::size_t limit) {
   query.bind(below, limit);
-  if (!page.team_id.empty())
-    query.bind(page.sync_id, page.team_id);
-  else if (!page.sync_id.empty())
-    query.bind(page.sync_id);
+  if (!page.team_id.empty()) query.bind(page.sync_id, page.team_id);
+  else if (!page.sync_id.empty()) query.bind(page.sync_id);
 }
 
 }  // namespace syncflow::sqlite_store

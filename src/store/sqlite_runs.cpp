@@ -7,7 +7,8 @@ namespace syncflow::sqlite_store {
 namespace {
 
 constexpr std::string_view kRunColumns =
-    "r.seq, r.id, r.job_id, r.sync_id, r.attempt, r.status, r.strategy, r.read, r.written, r.deleted, r.unchanged, "
+    "r.seq, r.id, r.job_id, r.sync_id, r.attempt, r.status, r.strategy, r.read, r.written, r.deleted, "
+    "r.unchanged, "
     "r.filtered, r.collapsed, r.quarantined, r.bytes, r.started_at, r.finished_at, r.error";
 
 Run read_run(const Query& query) {
@@ -29,14 +30,16 @@ Run read_run(const Query& query) {
 }  // namespace
 
 Listed<Run> SqliteStore::list_runs(const Page& page) {
-  const std::string sql = fmt::format("SELECT {} FROM sync_runs r WHERE seq < ?1{} ORDER BY seq DESC LIMIT ?2",
-                                      kRunColumns, page_filter(page));
+  const std::string sql =
+      fmt::format("SELECT {} FROM sync_runs r WHERE seq < ?1{} ORDER BY seq DESC LIMIT ?2", kRunColumns,
+                  page_filter(page));
   return read([&](Connection& connection) { return read_page<Run>(connection, sql, page, read_run); });
 }
 
 std::vector<Run> SqliteStore::runs_of_job(const std::string& job_id) {
   static const std::string sql = fmt::format(
-      "SELECT {} FROM data_sync_jobs j JOIN sync_run_jobs rj ON rj.job_seq = j.seq JOIN sync_runs r ON r.seq = "
+      "SELECT {} FROM data_sync_jobs j JOIN sync_run_jobs rj ON rj.job_seq = j.seq JOIN sync_runs r ON r.seq "
+      "= "
       "rj.run_seq WHERE j.id = ?1 ORDER BY r.seq",
       kRunColumns);
   return read([&](Connection& connection) {

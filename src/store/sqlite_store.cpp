@@ -13,6 +13,7 @@ namespace {
 constexpr int kApplicationId = 0x53594e46;
 /// Pages of the WAL before they are copied into the database file: 16 MiB. A copy costs two syncs.
 constexpr int kCheckpointPages = 4096;
+constexpr int kWalAttempts = 100;
 constexpr int kSweptAtOnce = 1000;
 /// How soon a job is seen that another process inserted.
 constexpr Duration kLookInterval = std::chrono::seconds(1);
@@ -33,14 +34,16 @@ void check_file(Connection& connection) {
   const int newest = migrations::sqlite().back().number;
   const bool ours = number(connection, "PRAGMA application_id") == kApplicationId;
   if (!ours && (version != 0 || number(connection, "SELECT count(*) FROM sqlite_master") != 0))
-    throw Error(ErrorKind::bad_config, fmt::format("{} is a SQLite file of another program, not a store of syncflow: "
-                                                   "give the store a file of its own",
-                                                   file));
-  if (version > newest)
     throw Error(ErrorKind::bad_config,
-                fmt::format("the store {} has schema version {}, which a newer syncflow made; this program knows {}: "
-                            "use the newer program, or another store",
-                            file, version, newest));
+                fmt::format("{} is a SQLite file of another program, not a store of syncflow: "
+                            "give the store a file of its own",
+                            file));
+  if (version > newest)
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("the store {} has schema version {}, which a newer syncflow made; this program knows {}: "
+                    "use the newer program, or another store",
+                    file, version, newest));
 }
 
 /// All of it in one transaction: two processes that start at once take turns, the second finds nothing to do.
@@ -53,31 +56,55 @@ void migrate(Connection& connection) {
   }
 }
 
+/// The journal mode that results, or empty when another program had the file in hand.
+std::string try_wal(sqlite::Database& database) {
+  try {
+    sqlite::Statement statement = database.prepare("PRAGMA journal_mode = WAL");
+    return statement.step() ? statement.string(0) : "unknown";
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::conflict) throw;
+    return "";
+  }
+}
+
 void use_wal(Connection& connection) {
-  sqlite::Statement statement = connection.database().prepare("PRAGMA journal_mode = WAL");
-  statement.step();
-  if (statement.text(0) != "wal")
-    throw Error(ErrorKind::bad_config,
-                fmt::format("the store {} cannot use a write-ahead log (journal mode stays {}): put it on a local disk",
-                            connection.database().file(), statement.text(0)));
-  statement.reset();
+  std::string mode = try_wal(connection.database());
+  // The change of mode does not wait for locks as everything else does; a transaction that needs the file for
+  // itself waits until the other program has done what we were about to do.
+  for (int attempt = 0; mode.empty() && attempt < kWalAttempts; ++attempt) {
+    sqlite::Transaction(connection.database(), "BEGIN EXCLUSIVE").commit();
+    mode = try_wal(connection.database());
+  }
+  if (mode != "wal")
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format(
+            "the store {} cannot use a write-ahead log (its journal mode is \"{}\"): put it on a local "
+            "disk, and close it in other programs",
+            connection.database().file(), mode));
   connection.database().execute(fmt::format("PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}",
                                             kCheckpointPages, 4 * kCheckpointPages * 4096));
 }
 
 std::int64_t delete_some(Connection& connection, std::string_view table, Time before) {
-  const std::string sql =
-      fmt::format("DELETE FROM {} WHERE seq IN (SELECT seq FROM {} WHERE finished_at < ?1 "
-                  "AND +status IN ('completed', 'failed', 'yielded') ORDER BY finished_at LIMIT {})",
-                  table, table, kSweptAtOnce);
+  const std::string sql = fmt::format(
+      "DELETE FROM {} WHERE seq IN (SELECT seq FROM {} WHERE finished_at < ?1 "
+      "AND +status IN ('completed', 'failed', 'yielded') ORDER BY finished_at LIMIT {})",
+      table, table, kSweptAtOnce);
   return Query(connection, sql).bind(before).run();
 }
 
 }  // namespace
 
-SqliteStore::SqliteStore(const std::string& file, Clock& clock) : clock_(clock), writer_(file), readers_(file) {
+SqliteStore::SqliteStore(const std::string& file, Clock& clock)
+    : clock_(clock), writer_(file), readers_(file) {
   writer_.use_alone([](Connection& connection) {
-    check_file(connection);
+    {
+      // One snapshot for all that is asked: another program may be making the store at this moment.
+      sqlite::Transaction snapshot(connection.database(), "BEGIN");
+      check_file(connection);
+      snapshot.commit();
+    }
     use_wal(connection);
   });
   write([](Connection& connection) {
@@ -87,7 +114,9 @@ SqliteStore::SqliteStore(const std::string& file, Clock& clock) : clock_(clock),
 }
 
 void SqliteStore::ping() {
-  read([](Connection& connection) { return number(connection, "SELECT count(*) FROM (SELECT 1 FROM syncs LIMIT 1)"); });
+  read([](Connection& connection) {
+    return number(connection, "SELECT count(*) FROM (SELECT 1 FROM syncs LIMIT 1)");
+  });
 }
 
 void SqliteStore::sweep(Duration age) {
@@ -99,7 +128,8 @@ void SqliteStore::sweep(Duration age) {
   }
 }
 
-void SqliteStore::wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) {
+void SqliteStore::wait_for_jobs(Duration timeout, std::stop_token stop,
+                                const std::vector<std::string>& only) {
   // A stop source for each wait: whatever ends it (a job asked for here, the caller's stop) ends the clock's sleep.
   std::stop_source woken;
   const std::stop_callback on_stop(stop, [&] { woken.request_stop(); });

@@ -27,7 +27,8 @@ class SqliteStore : public Store {
   std::optional<Sync> find_sync_named(const std::string& name) override;
   std::vector<Sync> due_syncs(std::size_t limit) override;
   std::optional<Time> next_due() override;
-  void polled(const std::string& sync_id, Time at, Time next, int failed_polls, const std::string& message) override;
+  void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
+              const std::string& message) override;
   void set_message(const std::string& sync_id, const std::string& message) override;
   void set_hold(const std::string& sync_id, const Hold& hold) override;
   bool lift_hold(const std::string& sync_id) override;
@@ -35,14 +36,16 @@ class SqliteStore : public Store {
   void reset_sync(const std::string& sync_id) override;
   void reset_sync(const Lease& lease) override;
 
-  Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority, const std::string& payload) override;
+  Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority,
+                   const std::string& payload) override;
   std::optional<Job> find_job(const std::string& id) override;
   Listed<Job> list_jobs(const Page& page) override;
   std::optional<Job> retry_job(const std::string& id) override;
   std::optional<Job> cancel_job(const std::string& id) override;
   std::size_t pending_jobs() override;
 
-  std::optional<Claim> claim(const std::string& owner, Duration lease, const std::vector<std::string>& only) override;
+  std::optional<Claim> claim(const std::string& owner, Duration lease,
+                             const std::vector<std::string>& only) override;
   std::optional<Time> next_job(const std::vector<std::string>& only) override;
   void heartbeat(const Lease& lease, Duration time) override;
   void finish(const Lease& lease, const Outcome& outcome) override;

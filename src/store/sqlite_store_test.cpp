@@ -144,22 +144,23 @@ TEST_F(SqliteStoreTest, IsMadeOnceByProgramsThatStartTogether) {
   for (int round = 0; round < 10; ++round) {
     TemporaryFolder folder;
     std::vector<std::thread> threads;
-    std::atomic<int> opened = 0;
     for (int i = 0; i < 4; ++i)
       threads.emplace_back([&] {
-        const auto store = open_sqlite_store(folder.file(), clock_);
-        store->ping();
-        ++opened;
+        try {
+          open_sqlite_store(folder.file(), clock_)->ping();
+        } catch (const Error& error) {
+          ADD_FAILURE() << error.what();
+        }
       });
     for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(opened, 4);
   }
 }
 
 TEST_F(SqliteStoreTest, RefusesAnInsertedJobWhoseTimeIsNone) {
   open();
   for (const char* time : {"tomorrow", "2024-13-01T00:00:00Z", "1700000000", "2024-01-01T00:00:00.abcdefZ"}) {
-    const std::string sql = std::string("INSERT INTO data_sync_jobs(sync_id, run_after) VALUES ('x', '") + time + "')";
+    const std::string sql =
+        std::string("INSERT INTO data_sync_jobs(sync_id, run_after) VALUES ('x', '") + time + "')";
     EXPECT_TRUE(error_of([&] { database().execute(sql); })) << time;
   }
   EXPECT_EQ(first_value("SELECT count(*) FROM data_sync_jobs"), "0");
@@ -168,7 +169,8 @@ TEST_F(SqliteStoreTest, RefusesAnInsertedJobWhoseTimeIsNone) {
 TEST_F(SqliteStoreTest, FillsInWhatAnInsertedJobLeavesOut) {
   const auto store = open();
   database().execute(
-      "INSERT INTO data_sync_jobs(sync_id, payload, status, created_at, run_after, team_id, retry_count, provider) "
+      "INSERT INTO data_sync_jobs(sync_id, payload, status, created_at, run_after, team_id, retry_count, "
+      "provider) "
       "VALUES ('x', NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
   const Listed<Job> jobs = store->list_jobs({});
   ASSERT_EQ(jobs.items.size(), 1u);
@@ -183,8 +185,10 @@ TEST_F(SqliteStoreTest, FindsJobsAndSyncsByIdInAnyCase) {
   store->apply_syncs(syncs(1));
   std::string shouted = syncs(1).front().id;
   std::transform(shouted.begin(), shouted.end(), shouted.begin(), [](char c) { return std::toupper(c); });
-  database().execute("INSERT INTO data_sync_jobs(id, sync_id, run_after) VALUES "
-                     "('AAAAAAAA-0000-4000-8000-000000000001', '" + shouted + "', '2020-01-01T00:00:00Z')");
+  database().execute(
+      "INSERT INTO data_sync_jobs(id, sync_id, run_after) VALUES "
+      "('AAAAAAAA-0000-4000-8000-000000000001', '" +
+      shouted + "', '2020-01-01T00:00:00Z')");
   const auto claim = store->claim("worker", 30s);
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->jobs.size(), 1u);
@@ -199,24 +203,29 @@ TEST_F(SqliteStoreTest, FindsItsWayByIndex) {
       {"SELECT min(poll_at) FROM sync_state WHERE poll_at IS NOT NULL", "sync_state_to_poll"},
       {"SELECT min(waiting_at) FROM sync_state WHERE waiting_at IS NOT NULL", "sync_state_waiting"},
       {"SELECT min(lease_until) FROM sync_state WHERE lease_until IS NOT NULL", "sync_state_leased"},
-      {"SELECT 1 FROM data_sync_jobs INDEXED BY data_sync_jobs_unnoticed WHERE status = 'pending' AND noticed = 0 "
+      {"SELECT 1 FROM data_sync_jobs INDEXED BY data_sync_jobs_unnoticed WHERE status = 'pending' AND "
+       "noticed = 0 "
        "ORDER BY seq LIMIT 9",
        "data_sync_jobs_unnoticed"},
-      {"SELECT sync_id FROM sync_state INDEXED BY sync_state_by_turn WHERE queued_priority = 1 AND waiting_at <= '2' "
+      {"SELECT sync_id FROM sync_state INDEXED BY sync_state_by_turn WHERE queued_priority = 1 AND "
+       "waiting_at <= '2' "
        "AND team_id > 'x' ORDER BY team_id, waiting_at LIMIT 1",
        "sync_state_by_turn (queued_priority=? AND team_id>?)"},
       {"SELECT queued_priority FROM sync_state INDEXED BY sync_state_by_turn WHERE waiting_at <= '2' "
        "ORDER BY queued_priority DESC LIMIT 1",
        "sync_state_by_turn"},
-      {"SELECT seq FROM data_sync_jobs WHERE status = 'failed' AND seq < 9 AND sync_id = 'x' AND +team_id = 'y' "
+      {"SELECT seq FROM data_sync_jobs WHERE status = 'failed' AND seq < 9 AND sync_id = 'x' AND +team_id = "
+       "'y' "
        "ORDER BY seq DESC LIMIT 5",
        "data_sync_jobs_by_sync (sync_id=? AND status=? AND rowid<?)"},
-      {"SELECT seq FROM data_sync_jobs WHERE status = 'failed' AND seq < 9 AND team_id = 'x' ORDER BY seq DESC LIMIT 5",
+      {"SELECT seq FROM data_sync_jobs WHERE status = 'failed' AND seq < 9 AND team_id = 'x' ORDER BY seq "
+       "DESC LIMIT 5",
        "data_sync_jobs_by_team (team_id=? AND status=? AND rowid<?)"},
       {"SELECT seq FROM data_sync_jobs WHERE finished_at < '2' AND +status IN ('completed', 'failed') "
        "ORDER BY finished_at LIMIT 5",
        "data_sync_jobs_finished"},
-      {"SELECT seq FROM sync_runs WHERE seq < 9 AND sync_id = 'x' ORDER BY seq DESC LIMIT 5", "sync_runs_by_sync"},
+      {"SELECT seq FROM sync_runs WHERE seq < 9 AND sync_id = 'x' ORDER BY seq DESC LIMIT 5",
+       "sync_runs_by_sync"},
       {"SELECT seq FROM sync_row_errors WHERE seq < 9 AND team_id = 'x' ORDER BY seq DESC LIMIT 5",
        "sync_row_errors_by_team"}};
   sqlite::Database file = database();
@@ -237,7 +246,8 @@ TEST_F(SqliteStoreTest, LeavesNothingOfACommitThatFailsBetweenItsParts) {
   store->commit_batch(claim.lease, batch_to("p1"));
   for (const char* point : {"store.position", "store.rows", "store.quarantine"}) {
     arm_failpoints(std::string(point) + "=fail");
-    EXPECT_EQ(error_of([&] { store->commit_batch(claim.lease, batch_to("p2")); }), ErrorKind::unavailable) << point;
+    EXPECT_EQ(error_of([&] { store->commit_batch(claim.lease, batch_to("p2")); }), ErrorKind::unavailable)
+        << point;
     EXPECT_EQ(store->find_mapping(claim.sync.id, "orders")->position.token, "p1") << point;
     EXPECT_EQ(store->find_run(claim.lease.run_id)->figures.read, 1) << point;
   }
@@ -251,7 +261,8 @@ TEST_F(SqliteStoreTest, LeavesNothingOfACommitThatFailsBetweenItsParts) {
 // --- a process that dies ---
 
 /// Commits as fast as it can on several threads and says after each what is now durable, until it is killed.
-[[noreturn]] void commit_until_killed(const std::string& file, int acknowledge, const std::vector<Sync>& syncs) {
+[[noreturn]] void commit_until_killed(const std::string& file, int acknowledge,
+                                      const std::vector<Sync>& syncs) {
   SystemClock clock;
   const auto store = open_sqlite_store(file, clock);
   store->release_all();
@@ -277,7 +288,8 @@ TEST_F(SqliteStoreTest, LeavesNothingOfACommitThatFailsBetweenItsParts) {
 }
 
 /// Kills a committing process after some acknowledged commits; returns the last one of each sync.
-std::vector<std::int64_t> kill_after(int acknowledged_commits, const std::string& file, const std::vector<Sync>& syncs) {
+std::vector<std::int64_t> kill_after(int acknowledged_commits, const std::string& file,
+                                     const std::vector<Sync>& syncs) {
   std::array<int, 2> channel{};
   if (pipe2(channel.data(), O_CLOEXEC) != 0) throw Error(ErrorKind::unavailable, "no pipe");
   const pid_t child = fork();
@@ -286,7 +298,8 @@ std::vector<std::int64_t> kill_after(int acknowledged_commits, const std::string
   std::vector<std::int64_t> last(syncs.size());
   std::array<std::int64_t, 2> message{};
   const auto next = [&] { return read(channel[0], message.data(), sizeof message) == sizeof message; };
-  for (int i = 0; i < acknowledged_commits && next(); ++i) last.at(static_cast<std::size_t>(message[0])) = message[1];
+  for (int i = 0; i < acknowledged_commits && next(); ++i)
+    last.at(static_cast<std::size_t>(message[0])) = message[1];
   kill(child, SIGKILL);
   while (next()) last.at(static_cast<std::size_t>(message[0])) = message[1];
   close(channel[0]);

@@ -36,12 +36,13 @@ void save_definition(Connection& connection, const Sync& sync) {
         "team_id = excluded.team_id, status = excluded.status, provider = excluded.provider, "
         "source = excluded.source, destination = excluded.destination, schedule = excluded.schedule, "
         "definition = excluded.definition")
-      .bind(sync.id, sync.name, sync.team_id, name_of(sync.status), sync.provider, sync.source, sync.destination,
-            sync.schedule, sync.definition)
+      .bind(sync.id, sync.name, sync.team_id, name_of(sync.status), sync.provider, sync.source,
+            sync.destination, sync.schedule, sync.definition)
       .run();
   // What was changed is looked at now, not when the old schedule would have had its turn.
   Query(connection,
-        "INSERT INTO sync_state(sync_id, team_id, active) VALUES (?1, ?2, ?3) ON CONFLICT (sync_id) DO UPDATE SET "
+        "INSERT INTO sync_state(sync_id, team_id, active) VALUES (?1, ?2, ?3) ON CONFLICT (sync_id) DO "
+        "UPDATE SET "
         "team_id = excluded.team_id, active = excluded.active, next_run_at = NULL")
       .bind(sync.id, sync.team_id, sync.status == SyncStatus::active)
       .run();
@@ -49,7 +50,9 @@ void save_definition(Connection& connection, const Sync& sync) {
 
 void move_to_team(Connection& connection, const Sync& sync) {
   Query(connection, "UPDATE sync_runs SET team_id = ?2 WHERE sync_id = ?1").bind(sync.id, sync.team_id).run();
-  Query(connection, "UPDATE sync_row_errors SET team_id = ?2 WHERE sync_id = ?1").bind(sync.id, sync.team_id).run();
+  Query(connection, "UPDATE sync_row_errors SET team_id = ?2 WHERE sync_id = ?1")
+      .bind(sync.id, sync.team_id)
+      .run();
   // Its pending jobs are now another team's: the next claim says so.
   Query(connection, "UPDATE data_sync_jobs SET noticed = 0 WHERE sync_id = ?1 AND status = 'pending'")
       .bind(sync.id)
@@ -58,9 +61,10 @@ void move_to_team(Connection& connection, const Sync& sync) {
 }
 
 bool drop_hold(Connection& connection, const std::string& sync_id, std::string_view only_kind) {
-  Query query(connection,
-              "UPDATE sync_state SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, next_run_at = NULL "
-              "WHERE sync_id = ?1 AND hold_kind IS NOT NULL AND (?2 = '' OR hold_kind = ?2)");
+  Query query(
+      connection,
+      "UPDATE sync_state SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, next_run_at = NULL "
+      "WHERE sync_id = ?1 AND hold_kind IS NOT NULL AND (?2 = '' OR hold_kind = ?2)");
   return query.bind(sync_id, only_kind).run() > 0;
 }
 
@@ -94,7 +98,8 @@ void hold_removed(Connection& connection, const std::set<std::string>& kept, Tim
 }  // namespace
 
 void put_hold(Connection& connection, const std::string& sync_id, const Hold& hold) {
-  Query(connection, "UPDATE sync_state SET hold_kind = ?2, hold_reason = ?3, hold_since = ?4 WHERE sync_id = ?1")
+  Query(connection,
+        "UPDATE sync_state SET hold_kind = ?2, hold_reason = ?3, hold_since = ?4 WHERE sync_id = ?1")
       .bind(sync_id, hold.kind, hold.reason, hold.since)
       .run();
 }
@@ -113,8 +118,10 @@ Listed<Sync> SqliteStore::list_syncs(const Page& page) {
   Key after{{"", ""}};
   if (!page.cursor.empty()) after = Key::from_json(from_hex(page.cursor));
   if (after.parts.size() != 2)
-    throw Error(ErrorKind::bad_config, fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
-  static const std::string all = select_syncs("WHERE (s.name, s.id) > (?1, ?2) ORDER BY s.name, s.id LIMIT ?3");
+    throw Error(ErrorKind::bad_config,
+                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
+  static const std::string all =
+      select_syncs("WHERE (s.name, s.id) > (?1, ?2) ORDER BY s.name, s.id LIMIT ?3");
   static const std::string of_team =
       select_syncs("WHERE s.team_id = ?4 AND (s.name, s.id) > (?1, ?2) ORDER BY s.name, s.id LIMIT ?3");
   const std::size_t limit = std::max<std::size_t>(page.limit, 1);
@@ -139,8 +146,8 @@ std::optional<Sync> SqliteStore::find_sync(const std::string& id) {
 }
 
 std::optional<Sync> SqliteStore::find_sync_named(const std::string& name) {
-  static const std::string sql = select_syncs(
-      "WHERE s.name = ?1 ORDER BY t.hold_kind IS 'removed', s.team_id <> ?2, s.id LIMIT 2");
+  static const std::string sql =
+      select_syncs("WHERE s.name = ?1 ORDER BY t.hold_kind IS 'removed', s.team_id <> ?2, s.id LIMIT 2");
   return read([&](Connection& connection) -> std::optional<Sync> {
     Query query(connection, sql);
     if (!query.bind(name, kDefaultTeam).step()) return std::nullopt;
@@ -151,8 +158,8 @@ std::optional<Sync> SqliteStore::find_sync_named(const std::string& name) {
     const bool second_removed = second.hold && second.hold->kind == kRemoved;
     if (second_removed && !found_removed) return found;
     throw Error(ErrorKind::bad_config,
-                fmt::format("several syncs are named {}: {} of team {} and {} of team {}; give the id", name, found.id,
-                            found.team_id, second.id, second.team_id));
+                fmt::format("several syncs are named {}: {} of team {} and {} of team {}; give the id", name,
+                            found.id, found.team_id, second.id, second.team_id));
   });
 }
 
@@ -177,7 +184,8 @@ std::optional<Time> SqliteStore::next_due() {
   });
 }
 
-void SqliteStore::polled(const std::string& sync_id, Time at, Time next, int failed_polls, const std::string& message) {
+void SqliteStore::polled(const std::string& sync_id, Time at, Time next, int failed_polls,
+                         const std::string& message) {
   write([&](Connection& connection) {
     Query(connection,
           "UPDATE sync_state SET last_polled_at = ?2, next_run_at = ?3, failed_polls = ?4, message = ?5 "

@@ -16,9 +16,9 @@ namespace syncflow {
 struct Outcome {
   enum class Kind {
     completed,
-    failed,    ///< no further attempt; `error` says why and what to do
-    retry,     ///< the jobs are pending again after `wait`; uses up an attempt
-    give_back, ///< throttled, shut down or yielded: pending again after `wait`, uses up no attempt
+    failed,     ///< no further attempt; `error` says why and what to do
+    retry,      ///< the jobs are pending again after `wait`; uses up an attempt
+    give_back,  ///< throttled, shut down or yielded: pending again after `wait`, uses up no attempt
   };
   Kind kind = Kind::completed;
   std::string error;
@@ -32,7 +32,7 @@ struct Page {
   std::string sync_id;  ///< empty: all
   std::string status;   ///< of jobs; empty: all
   std::size_t limit = 100;
-  std::string cursor;   ///< as the page before gave it in `next`
+  std::string cursor;  ///< as the page before gave it in `next`
 };
 template <typename T>
 struct Listed {
@@ -67,7 +67,8 @@ class Store {
   /// When the next sync gets due; empty: none will.
   virtual std::optional<Time> next_due() = 0;
   /// After a look: when it was, when the next is, how often it failed in a row, and what to say.
-  virtual void polled(const std::string& sync_id, Time at, Time next, int failed_polls, const std::string& message) = 0;
+  virtual void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
+                      const std::string& message) = 0;
   virtual void set_message(const std::string& sync_id, const std::string& message) = 0;
   virtual void set_hold(const std::string& sync_id, const Hold& hold) = 0;
   /// The sync is due for a look at once. False: there was none.
@@ -107,7 +108,8 @@ class Store {
   /// `jobs` begins with the most urgent, which gives Run::job_id; `attempt` is their highest retry_count plus
   /// one. Empty: nothing is due.
   /// `only`: of these syncs; empty: of any.
-  virtual std::optional<Claim> claim(const std::string& owner, Duration lease, const std::vector<std::string>& only = {}) = 0;
+  virtual std::optional<Claim> claim(const std::string& owner, Duration lease,
+                                     const std::vector<std::string>& only = {}) = 0;
   /// When `claim` may next give something: a pending job gets due (in the past: it is already), or a lease
   /// runs out. Jobs of held, paused or draft syncs do not count. Empty: nothing waits.
   virtual std::optional<Time> next_job(const std::vector<std::string>& only = {}) = 0;
@@ -126,7 +128,8 @@ class Store {
 
   // --- positions and rows ---
 
-  virtual std::optional<MappingState> find_mapping(const std::string& sync_id, const std::string& mapping) = 0;
+  virtual std::optional<MappingState> find_mapping(const std::string& sync_id,
+                                                   const std::string& mapping) = 0;
   /// Calls `each` for every row state of the mapping, in no set order. `each` may call the store.
   virtual void each_row(const std::string& sync_id, const std::string& mapping,
                         const std::function<void(const RowState&)>& each) = 0;
@@ -155,7 +158,8 @@ class Store {
   virtual void sweep(Duration age) = 0;
   /// Waits until `claim` may give something, `timeout` has passed or a stop is asked for. What other processes
   /// insert is seen within a second.
-  virtual void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only = {}) = 0;
+  virtual void wait_for_jobs(Duration timeout, std::stop_token stop,
+                             const std::vector<std::string>& only = {}) = 0;
   virtual Clock& clock() = 0;
 };
 

@@ -90,16 +90,20 @@ class DestinationDeleteContract : public DestinationContract {};
 /// Types, texts and names.
 class DestinationValueContract : public DestinationContract {};
 
-#define SYNCFLOW_DESTINATION_CONTRACT(prefix, ...)                                                       \
-  INSTANTIATE_TEST_SUITE_P(prefix, DestinationContract, ::testing::Values(__VA_ARGS__),                  \
-                           [](const auto& info) { return info.param.name; });                            \
-  INSTANTIATE_TEST_SUITE_P(prefix, DestinationDeleteContract, ::testing::Values(__VA_ARGS__),            \
-                           [](const auto& info) { return info.param.name; });                            \
-  INSTANTIATE_TEST_SUITE_P(prefix, DestinationValueContract, ::testing::Values(__VA_ARGS__),             \
-                           [](const auto& info) { return info.param.name; })
+/// Name the suite's sources, so that the linker takes them out of their library.
+int link_destination_contract();
+int link_destination_delete_contract();
+int link_destination_value_contract();
 
-/// Pull the suite's other sources out of the library.
-void link_destination_delete_contract();
-void link_destination_value_contract();
+#define SYNCFLOW_DESTINATION_CONTRACT(prefix, ...)                                                                  \
+  [[maybe_unused]] const int prefix##_destination_contract =                                                        \
+      ::syncflow::testkit::link_destination_contract() + ::syncflow::testkit::link_destination_delete_contract() +  \
+      ::syncflow::testkit::link_destination_value_contract();                                                       \
+  INSTANTIATE_TEST_SUITE_P(prefix, DestinationContract, ::testing::Values(__VA_ARGS__),                             \
+                           [](const auto& tested) { return tested.param.name; });                                   \
+  INSTANTIATE_TEST_SUITE_P(prefix, DestinationDeleteContract, ::testing::Values(__VA_ARGS__),                       \
+                           [](const auto& tested) { return tested.param.name; });                                   \
+  INSTANTIATE_TEST_SUITE_P(prefix, DestinationValueContract, ::testing::Values(__VA_ARGS__),                        \
+                           [](const auto& tested) { return tested.param.name; })
 
 }  // namespace syncflow::testkit

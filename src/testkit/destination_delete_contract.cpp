@@ -5,7 +5,10 @@
 
 namespace syncflow::testkit {
 
-void link_destination_delete_contract() {}
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationDeleteContract);
+
+int link_destination_delete_contract() { return 0; }
 
 namespace {
 

@@ -7,7 +7,10 @@
 
 namespace syncflow::testkit {
 
-void link_destination_value_contract() {}
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationValueContract);
+
+int link_destination_value_contract() { return 0; }
 
 namespace {
 
@@ -18,7 +21,7 @@ const std::map<Type, std::vector<std::string>>& extremes() {
       {Type::int64, {"0", "-1", "9223372036854775807", "-9223372036854775808"}},
       {Type::uint64, {"0", "9223372036854775808", "18446744073709551615"}},
       {Type::float64,
-       {"0", "-0", "0.1", "-1.5", "1.7976931348623157e+308", "5e-324", "9007199254740993", "NaN", "Infinity", "-Infinity"}},
+       {"0", "-0", "0.1", "-1.5", "1.7976931348623157e+308", "5e-324", "9007199254740992", "NaN", "Infinity", "-Infinity"}},
       {Type::decimal,
        {"0", "-1", "1.50", "0.000000000000000001", "-12345678901234567890.123456789", "99999999999999999999999999999999999",
         "0.1234567890123456789012345"}},

@@ -52,8 +52,8 @@ class OnMysqlServers : public ::testing::TestWithParam<const char*> {
   std::optional<ScratchMysql> database_;
 };
 
-#define SYNCFLOW_ON_MYSQL_SERVERS(suite)                                             \
-  INSTANTIATE_TEST_SUITE_P(Live, suite, ::testing::Values("MYSQL", "MARIADB"),       \
+#define SYNCFLOW_ON_MYSQL_SERVERS(suite)                                       \
+  INSTANTIATE_TEST_SUITE_P(Live, suite, ::testing::Values("MYSQL", "MARIADB"), \
                            [](const auto& server) { return std::string(server.param); })
 
 }  // namespace syncflow::testkit

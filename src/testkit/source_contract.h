@@ -49,7 +49,7 @@ class SourceContract : public ::testing::TestWithParam<SourceCase> {
 
   /// Reads on from `position` to the end, into `replica`; `max_rows` a batch. Returns where the next read begins.
   Position read_on(Source& source, const Position& position, Replica& replica, std::size_t max_rows = 1000);
-  /// The same with a new source for each batch, as if the process had died after it.
+  /// The same with a new source for each of the first batches, as if the process had died after it.
   Position read_with_restarts(const SourceSpec& spec, Position position, Replica& replica, std::size_t max_rows);
   /// Everything from the start.
   Replica read_all(const SourceSpec& spec, std::size_t max_rows = 1000);
@@ -64,13 +64,16 @@ class SourceContract : public ::testing::TestWithParam<SourceCase> {
 /// Types, texts and names.
 class SourceValueContract : public SourceContract {};
 
-#define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                            \
-  INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                       \
-                           [](const auto& info) { return info.param.name; });                            \
-  INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                  \
-                           [](const auto& info) { return info.param.name; })
+/// Names the suite's sources, so that the linker takes them out of their library.
+int link_source_contract();
+int link_source_value_contract();
 
-/// Pulls the suite's second source out of the library.
-void link_source_value_contract();
+#define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                                       \
+  [[maybe_unused]] const int prefix##_source_contract =                                                             \
+      ::syncflow::testkit::link_source_contract() + ::syncflow::testkit::link_source_value_contract();              \
+  INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                                  \
+                           [](const auto& tested) { return tested.param.name; });                                   \
+  INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                             \
+                           [](const auto& tested) { return tested.param.name; })
 
 }  // namespace syncflow::testkit

@@ -5,7 +5,10 @@
 
 namespace syncflow::testkit {
 
-void link_source_value_contract() {}
+// Any test binary may link this without wanting it.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SourceValueContract);
+
+int link_source_value_contract() { return 0; }
 
 namespace {
 

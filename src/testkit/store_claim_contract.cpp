@@ -42,7 +42,8 @@ TEST_P(StoreClaimContract, TakesAllDueJobsOfASyncIntoOneRun) {
   store_->enqueue(id, Trigger::schedule);
   for (int i = 0; i < 3; ++i)
     harness_->execute(fmt::format(
-        "INSERT INTO data_sync_jobs(id, sync_id, team_id, priority, run_after) VALUES ('{}', '{}', '{}', {}, '{}')",
+        "INSERT INTO data_sync_jobs(id, sync_id, team_id, priority, run_after) VALUES ('{}', '{}', '{}', {}, "
+        "'{}')",
         random_uuid(), id, kDefaultTeam, i, i == 2 ? "2099-01-01T00:00:00Z" : "2020-01-01T00:00:00Z"));
   const Claim claim = claimed();
   ASSERT_EQ(claim.jobs.size(), 3u);
@@ -132,7 +133,8 @@ TEST_P(StoreClaimContract, KeepsTheTurnsOfPersonsAndSchedulesApart) {
       complete(claim);
     }
   }
-  EXPECT_EQ(order, (std::vector<std::string>{"person", "one", "person", "two", "person", "one", "person", "two"}))
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"person", "one", "person", "two", "person", "one", "person", "two"}))
       << "a team whose people ask often must not starve the other's schedule";
 }
 
@@ -198,9 +200,10 @@ TEST_P(StoreClaimContract, RetriesAfterTheWaitAndUsesUpAnAttempt) {
 TEST_P(StoreClaimContract, HoldsOffInsertedJobsTooWhileASyncBacksOff) {
   const std::string id = apply("orders");
   finish(claim_of(id), Outcome::Kind::retry, "connection lost", 10s);
-  harness_->execute(fmt::format(
-      "INSERT INTO data_sync_jobs(id, sync_id, team_id, run_after) VALUES ('{}', '{}', '{}', '2020-01-01T00:00:00Z')",
-      random_uuid(), id, kDefaultTeam));
+  harness_->execute(
+      fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id, run_after) VALUES ('{}', '{}', '{}', "
+                  "'2020-01-01T00:00:00Z')",
+                  random_uuid(), id, kDefaultTeam));
   EXPECT_FALSE(claim());
   clock_.advance(10s);
   EXPECT_EQ(claimed().jobs.size(), 2u);

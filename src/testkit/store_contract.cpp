@@ -94,7 +94,8 @@ std::string StoreContract::position_of(const std::string& sync_id, const std::st
 std::vector<RowState> StoreContract::rows_of(const std::string& sync_id, const std::string& mapping) {
   std::vector<RowState> rows;
   store_->each_row(sync_id, mapping, [&](const RowState& row) { rows.push_back(row); });
-  std::sort(rows.begin(), rows.end(), [](const RowState& a, const RowState& b) { return a.key.low < b.key.low; });
+  std::sort(rows.begin(), rows.end(),
+            [](const RowState& a, const RowState& b) { return a.key.low < b.key.low; });
   return rows;
 }
 
@@ -217,8 +218,8 @@ TEST_P(StoreContract, SaysWhichSyncsAreDueOldestFirst) {
   paused.status = SyncStatus::paused;
   Sync draft = make_sync("draft");
   draft.status = SyncStatus::draft;
-  const std::string early = apply({make_sync("early"), make_sync("late"), make_sync("new"), make_sync("held"), paused,
-                                   draft});
+  const std::string early =
+      apply({make_sync("early"), make_sync("late"), make_sync("new"), make_sync("held"), paused, draft});
   const Time now = clock_.now();
   store_->polled(early, now, now + 1min, 0, "");
   store_->polled(make_sync("late").id, now, now + 2min, 0, "");

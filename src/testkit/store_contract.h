@@ -51,7 +51,8 @@ class StoreContract : public ::testing::TestWithParam<StoreCase> {
   Claim claimed(const std::string& owner = "worker");
   /// Asks for the sync and claims it.
   Claim claim_of(const std::string& sync_id);
-  void finish(const Claim& claim, Outcome::Kind kind, const std::string& error = "", Duration wait = Duration(0));
+  void finish(const Claim& claim, Outcome::Kind kind, const std::string& error = "",
+              Duration wait = Duration(0));
   void complete(const Claim& claim) { finish(claim, Outcome::Kind::completed); }
   Job job(const std::string& id);
   JobStatus status_of(const std::string& job_id) { return job(job_id).status; }

@@ -14,8 +14,10 @@ namespace {
 
 constexpr const char* kUnknown = "0b8f0000-0000-4000-8000-000000000000";
 
-std::string insert(const std::string& id, const std::string& sync_id, std::string_view team_id = kDefaultTeam) {
-  return fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id) VALUES ('{}', '{}', '{}')", id, sync_id, team_id);
+std::string insert(const std::string& id, const std::string& sync_id,
+                   std::string_view team_id = kDefaultTeam) {
+  return fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id) VALUES ('{}', '{}', '{}')", id,
+                     sync_id, team_id);
 }
 
 TEST_P(StoreJobContract, QueuesAJobForASync) {
@@ -160,7 +162,8 @@ TEST_P(StoreJobContract, NoticesWhatOtherProgramsDoToPendingJobs) {
     return claimed();
   }();
   finish(after, Outcome::Kind::failed, "no such table");
-  harness_->execute(fmt::format("UPDATE data_sync_jobs SET status = 'pending' WHERE id = '{}'", asked.job.id));
+  harness_->execute(
+      fmt::format("UPDATE data_sync_jobs SET status = 'pending' WHERE id = '{}'", asked.job.id));
   EXPECT_EQ(claimed().jobs.front().id, asked.job.id);
 }
 
@@ -215,10 +218,11 @@ TEST_P(StoreJobContract, TellsARunThatItsJobWasCancelled) {
 TEST_P(StoreJobContract, LetsARunGoOnWhileAnyOfItsJobsIsWanted) {
   const std::string id = apply("orders");
   store_->enqueue(id, Trigger::schedule);
-  harness_->execute(fmt::format(
-      "INSERT INTO data_sync_jobs(id, sync_id, team_id, run_after) VALUES ('aaaaaaaa-0000-4000-8000-000000000001', "
-      "'{}', '{}', '2020-01-01T00:00:00Z')",
-      id, kDefaultTeam));
+  harness_->execute(
+      fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id, run_after) VALUES "
+                  "('aaaaaaaa-0000-4000-8000-000000000001', "
+                  "'{}', '{}', '2020-01-01T00:00:00Z')",
+                  id, kDefaultTeam));
   const Claim claim = claimed();
   ASSERT_EQ(claim.jobs.size(), 2u);
   store_->cancel_job(claim.jobs[0].id);
@@ -229,7 +233,8 @@ TEST_P(StoreJobContract, LetsARunGoOnWhileAnyOfItsJobsIsWanted) {
 }
 
 /// The ids that a list gives, page after page; `between` is done after each page.
-std::vector<std::string> all_ids(Store& store, Page page, const std::function<void()>& between = [] {}) {
+std::vector<std::string> all_ids(
+    Store& store, Page page, const std::function<void()>& between = [] {}) {
   std::vector<std::string> ids;
   for (int pages = 0; pages < 100; ++pages) {
     const Listed<Job> listed = store.list_jobs(page);

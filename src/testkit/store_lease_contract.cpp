@@ -93,7 +93,8 @@ TEST_P(StoreLeaseContract, TakesARunTheRightToCommitWhenTheSyncIsReset) {
   EXPECT_EQ(position_of(id), "");
   EXPECT_EQ(error_of([&] { store_->commit_batch(claim.lease, batch_to("p2")); }), ErrorKind::lease_lost);
   EXPECT_EQ(position_of(id), "");
-  EXPECT_FALSE(StoreContract::claim("worker 2")) << "what the run is writing must be over before another begins";
+  EXPECT_FALSE(StoreContract::claim("worker 2"))
+      << "what the run is writing must be over before another begins";
   clock_.advance(kLease);
   EXPECT_EQ(claimed("worker 2").jobs.front().id, claim.jobs.front().id);
 }

@@ -233,7 +233,8 @@ TEST_P(StorePositionContract, ListsTheQuarantineNewestFirst) {
 
 TEST_P(StorePositionContract, MovesThePositionOfALookOnlyWhenNobodyElseDid) {
   const std::string id = apply("orders");
-  EXPECT_FALSE(store_->commit_look(id, "orders", {}, {"p1"})) << "a mapping that never ran has no position to move";
+  EXPECT_FALSE(store_->commit_look(id, "orders", {}, {"p1"}))
+      << "a mapping that never ran has no position to move";
   const Claim claim = claim_of(id);
   store_->commit_batch(claim.lease, batch_to("p1"));
   EXPECT_FALSE(store_->commit_look(id, "orders", {"p1"}, {"p2"})) << "the sync is being worked on";

@@ -31,7 +31,8 @@ class Crowd {
   void work() {
     std::vector<std::thread> askers, workers;
     for (int i = 0; i < kAskers; ++i) askers.emplace_back([this, i] { ask(store(i), i); });
-    for (int i = 0; i < kWorkers; ++i) workers.emplace_back([this, i] { serve(store(i), "worker " + std::to_string(i)); });
+    for (int i = 0; i < kWorkers; ++i)
+      workers.emplace_back([this, i] { serve(store(i), "worker " + std::to_string(i)); });
     for (std::thread& thread : askers) thread.join();
     asked_all_ = true;
     for (std::thread& thread : workers) thread.join();
@@ -56,12 +57,9 @@ class Crowd {
     for (;;) {
       const bool last_look = asked_all_;
       const auto claim = store.claim(owner, 60s);
-      if (claim)
-        serve_claim(store, *claim);
-      else if (last_look && store.pending_jobs() == 0)
-        return;
-      else
-        store.wait_for_jobs(10ms, {});
+      if (claim) serve_claim(store, *claim);
+      else if (last_look && store.pending_jobs() == 0) return;
+      else store.wait_for_jobs(10ms, {});
     }
   }
 
@@ -97,12 +95,12 @@ std::int64_t generations(Store& store, const std::vector<std::string>& sync_ids)
 
 }  // namespace
 
-
 void StoreThreadContract::expect_order_in_a_crowd(const std::vector<Store*>& stores) {
   std::vector<Sync> syncs;
   std::vector<std::string> ids;
   for (int i = 0; i < 7; ++i) {
-    syncs.push_back(make_sync("sync " + std::to_string(i), i % 2 == 0 ? std::string(kDefaultTeam) : kOtherTeam));
+    syncs.push_back(
+        make_sync("sync " + std::to_string(i), i % 2 == 0 ? std::string(kDefaultTeam) : kOtherTeam));
     ids.push_back(syncs.back().id);
   }
   apply(syncs);
@@ -151,7 +149,8 @@ TEST_P(StoreThreadContract, KeepsAFailingCommitFromHarmingThoseOfOtherThreads) {
       --stale.epoch;
       for (int i = 1; i <= kCommits; ++i) {
         store_->commit_batch(claim.lease, batch_to("good " + std::to_string(i)));
-        if (error_of([&] { store_->commit_batch(stale, batch_to("bad")); }) == ErrorKind::lease_lost) ++refused_commits;
+        if (error_of([&] { store_->commit_batch(stale, batch_to("bad")); }) == ErrorKind::lease_lost)
+          ++refused_commits;
       }
     });
   for (std::thread& thread : threads) thread.join();
@@ -212,9 +211,10 @@ TEST_P(StoreThreadContract, SeesWithinASecondWhatAnotherProcessInserted) {
   const std::string id = apply("orders");
   std::thread waiting([&] { store_->wait_for_jobs(1h, {}); });
   clock_.await_sleepers(1);
-  harness_->execute(fmt::format(
-      "INSERT INTO data_sync_jobs(id, sync_id, team_id, run_after) VALUES ('{}', '{}', '{}', '2020-01-01T00:00:00Z')",
-      random_uuid(), id, kDefaultTeam));
+  harness_->execute(
+      fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id, run_after) VALUES ('{}', '{}', '{}', "
+                  "'2020-01-01T00:00:00Z')",
+                  random_uuid(), id, kDefaultTeam));
   clock_.advance(1s);
   waiting.join();
   EXPECT_TRUE(claim());

@@ -32,10 +32,8 @@ Line to_line(Session::Row row, std::size_t key_columns) {
   Line line;
   for (std::size_t at = 0; at < row.size(); ++at) {
     if (at > 0) line.text += '\t';
-    if (row[at])
-      append_escaped(line.text, *row[at]);
-    else
-      line.text += "\\N";
+    if (row[at]) append_escaped(line.text, *row[at]);
+    else line.text += "\\N";
     if (at < key_columns) line.key.push_back(std::move(row[at]).value_or(""));
   }
   return line;
@@ -45,7 +43,8 @@ Line to_line(Session::Row row, std::size_t key_columns) {
 
 std::string Session::value(const std::string& sql) {
   const std::vector<Row> all = rows(sql);
-  if (all.size() != 1) throw std::runtime_error(fmt::format("{} rows instead of one came from: {}", all.size(), sql));
+  if (all.size() != 1)
+    throw std::runtime_error(fmt::format("{} rows instead of one came from: {}", all.size(), sql));
   return all.front().front().value_or("");
 }
 
@@ -74,7 +73,8 @@ std::string unique_name() {
 std::vector<std::string> canonical(const Database& database, Session& session, const std::string& table,
                                    const std::vector<Column>& columns, std::size_t key_columns) {
   std::vector<std::string> expressions;
-  for (const Column& column : columns) expressions.push_back(column.bytes ? database.hex(column.name) : column.name);
+  for (const Column& column : columns)
+    expressions.push_back(column.bytes ? database.hex(column.name) : column.name);
   std::vector<Line> lines;
   for (Session::Row& row : session.rows(fmt::format("SELECT {} FROM {}", join(expressions, ", "), table)))
     lines.push_back(to_line(std::move(row), key_columns));
@@ -88,9 +88,10 @@ std::vector<std::string> canonical(const Database& database, Session& session, c
 std::string difference(const std::vector<std::string>& expected, const std::vector<std::string>& actual) {
   if (expected == actual) return "";
   const auto [here, there] = std::mismatch(expected.begin(), expected.end(), actual.begin(), actual.end());
-  return fmt::format("{} rows were expected, {} are there; the first that differs is number {}:\nexpected: {}\nis there: {}",
-                     expected.size(), actual.size(), here - expected.begin() + 1, here == expected.end() ? "none" : *here,
-                     there == actual.end() ? "none" : *there);
+  return fmt::format(
+      "{} rows were expected, {} are there; the first that differs is number {}:\nexpected: {}\nis there: {}",
+      expected.size(), actual.size(), here - expected.begin() + 1, here == expected.end() ? "none" : *here,
+      there == actual.end() ? "none" : *there);
 }
 
 }  // namespace syncflow::tests

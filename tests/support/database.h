@@ -27,6 +27,8 @@ class Database {
  public:
   virtual ~Database() = default;
   virtual std::unique_ptr<Session> log_in() = 0;
+  /// A URL, or the file of SQLite.
+  virtual std::string address() const = 0;
   /// What stands behind its name below `connections:` in a config.
   virtual std::string connection() const = 0;
   /// An expression for the bytes of a column in lower-case hex.
@@ -35,10 +37,15 @@ class Database {
 
 /// On the server that the environment names. Throws when the variable is not set: ask `is_set` first.
 std::unique_ptr<Database> make_postgresql_database();
+/// Fills `target` ("table (column, …)") with lines in the text form of COPY, faster than any INSERT. `session`
+/// is one of PostgreSQL.
+void copy_into_postgresql(Session& session, const std::string& target, const std::string& lines);
 enum class Flavour { mysql, mariadb };
 std::unique_ptr<Database> make_mysql_database(Flavour flavour);
 /// A file in `folder`.
 std::unique_ptr<Database> make_sqlite_database(const std::string& folder, const std::string& name);
+/// A file that belongs to somebody else.
+std::unique_ptr<Session> log_in_to_sqlite(const std::string& file);
 
 inline constexpr const char* kPostgresqlUrl = "SYNCFLOW_TEST_POSTGRESQL_URL";
 inline constexpr const char* kMariadbUrl = "SYNCFLOW_TEST_MARIADB_URL";

@@ -22,8 +22,8 @@ class MysqlSession final : public Session {
     mysql_options(connection_.get(), MYSQL_SET_CHARSET_NAME, "utf8mb4");
     const std::string host(url.host());
     const std::string database = std::string(url.path()).substr(1);
-    if (mysql_real_connect(connection_.get(), host.c_str(), url.user().c_str(), url.password().c_str(), database.c_str(),
-                           url.port_number(), nullptr, CLIENT_MULTI_STATEMENTS) == nullptr)
+    if (mysql_real_connect(connection_.get(), host.c_str(), url.user().c_str(), url.password().c_str(),
+                           database.c_str(), url.port_number(), nullptr, CLIENT_MULTI_STATEMENTS) == nullptr)
       throw std::runtime_error(mysql_error(connection_.get()));
   }
 
@@ -66,7 +66,8 @@ class MysqlSession final : public Session {
       const unsigned long* lengths = mysql_fetch_lengths(&result);
       Row& row = all.emplace_back();
       for (unsigned column = 0; column < columns; ++column)
-        row.push_back(cells[column] == nullptr ? std::nullopt : std::optional(std::string(cells[column], lengths[column])));
+        row.push_back(cells[column] == nullptr ? std::nullopt
+                                               : std::optional(std::string(cells[column], lengths[column])));
     }
   }
 
@@ -90,9 +91,12 @@ class MysqlDatabase final : public Database {
     }
   }
 
-  std::unique_ptr<Session> log_in() override { return std::make_unique<MysqlSession>(with_database(server_, name_)); }
+  std::unique_ptr<Session> log_in() override {
+    return std::make_unique<MysqlSession>(with_database(server_, name_));
+  }
+  std::string address() const override { return with_database(server_, name_); }
   std::string connection() const override {
-    return fmt::format("{{provider: mysql, url: \"{}\"}}", with_database(server_, name_));
+    return fmt::format("{{provider: mysql, url: \"{}\"}}", address());
   }
 
  private:

@@ -21,7 +21,9 @@
 namespace syncflow::tests {
 namespace {
 
-constexpr std::chrono::milliseconds kLookAgain{10};
+// A look may cost the machine something: the longer it takes, the rarer they get.
+constexpr std::chrono::milliseconds kFirstPause{5};
+constexpr std::chrono::milliseconds kLongestPause{250};
 constexpr std::size_t kToldBytes = 20'000;
 
 std::string content_of(const std::filesystem::path& file) {
@@ -34,7 +36,8 @@ std::string content_of(const std::filesystem::path& file) {
 /// Its end: where a program says why it failed.
 std::string told(const std::string& output) {
   if (output.size() <= kToldBytes) return output;
-  return fmt::format("({} bytes before)\n{}", output.size() - kToldBytes, output.substr(output.size() - kToldBytes));
+  return fmt::format("({} bytes before)\n{}", output.size() - kToldBytes,
+                     output.substr(output.size() - kToldBytes));
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
@@ -72,12 +75,14 @@ Process::Process(Launch launch) : launch_(std::move(launch)) {
   check(posix_spawn_file_actions_init(&actions), "preparing to spawn");
   constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND;
   int error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (error == 0) error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), kFlags, 0600);
-  if (error == 0) error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), kFlags, 0600);
+  if (error == 0)
+    error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), kFlags, 0600);
+  if (error == 0)
+    error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), kFlags, 0600);
   if (error == 0) error = posix_spawn_file_actions_addchdir_np(&actions, launch_.folder.c_str());
   if (error == 0)
-    error = posix_spawnp(&pid_, launch_.command.front().c_str(), &actions, nullptr, pointers(launch_.command).data(),
-                         pointers(environment).data());
+    error = posix_spawnp(&pid_, launch_.command.front().c_str(), &actions, nullptr,
+                         pointers(launch_.command).data(), pointers(environment).data());
   posix_spawn_file_actions_destroy(&actions);
   check(error, "starting " + launch_.command.front());
   pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
@@ -100,7 +105,8 @@ Process::~Process() {
 }
 
 void Process::signal(int number) const {
-  if (ended_) throw std::runtime_error(fmt::format("no signal {} can reach what has ended: {}", number, story()));
+  if (ended_)
+    throw std::runtime_error(fmt::format("no signal {} can reach what has ended: {}", number, story()));
   ::kill(pid_, number);
 }
 
@@ -126,15 +132,17 @@ Exit Process::wait(std::chrono::seconds timeout) {
   return exit_;
 }
 
-void Process::wait_until(const std::string& what, const std::function<bool()>& condition, std::chrono::seconds timeout) {
+void Process::wait_until(const std::string& what, const std::function<bool()>& condition,
+                         std::chrono::seconds timeout) {
   const auto give_up = std::chrono::steady_clock::now() + timeout;
-  while (true) {
+  for (auto pause = kFirstPause;; pause = std::min(pause * 3 / 2, kLongestPause)) {
     // Asked before the condition: what it wrote with its last breath counts.
-    const bool over = ends_within(kLookAgain);
+    const bool over = ends_within(pause);
     if (condition()) return;
     if (over) throw std::runtime_error(fmt::format("it ended before {}: {}", what, story()));
     if (std::chrono::steady_clock::now() >= give_up)
-      throw std::runtime_error(fmt::format("{} s were not enough for {}: {}", timeout.count(), what, story()));
+      throw std::runtime_error(
+          fmt::format("{} s were not enough for {}: {}", timeout.count(), what, story()));
   }
 }
 
@@ -158,12 +166,10 @@ std::string Process::err() const { return content_of(launch_.folder / (launch_.n
 
 std::string Process::story() const {
   std::ostringstream state;
-  if (ended_)
-    state << exit_;
-  else
-    state << "still running";
-  return fmt::format("{}: {}\n--- standard output\n{}\n--- standard error\n{}\n---", join(launch_.command, " "), state.str(),
-                     told(out()), told(err()));
+  if (ended_) state << exit_;
+  else state << "still running";
+  return fmt::format("{}: {}\n--- standard output\n{}\n--- standard error\n{}\n---",
+                     join(launch_.command, " "), state.str(), told(out()), told(err()));
 }
 
 }  // namespace syncflow::tests

@@ -49,7 +49,8 @@ Report parsed(const json::object& line) {
   std::int64_t sum = -report.figures.read;
   for (const Figure& figure : kFigures) sum += report.figures.*figure.count;
   if (sum != report.figures.read)
-    throw std::runtime_error("read is not written + deleted + unchanged + filtered + collapsed + quarantined");
+    throw std::runtime_error(
+        "read is not written + deleted + unchanged + filtered + collapsed + quarantined");
   if (const json::value* tables = line.if_contains("tables"))
     for (const json::value& table : tables->as_array()) report.tables.push_back(parsed(table.as_object()));
   return report;
@@ -59,13 +60,14 @@ Report parsed(const json::object& line) {
 
 std::ostream& operator<<(std::ostream& out, const Figures& figures) {
   const char* separator = "";
-  for (const Figure& figure : kFigures) out << std::exchange(separator, ", ") << figure.name << " " << figures.*figure.count;
+  for (const Figure& figure : kFigures)
+    out << std::exchange(separator, ", ") << figure.name << " " << figures.*figure.count;
   return out;
 }
 
 std::ostream& operator<<(std::ostream& out, const Report& report) {
-  out << report.sync << report.source << " " << report.destination << " " << report.status << " by " << report.strategy << ": "
-      << report.figures << " " << report.error;
+  out << report.sync << report.source << " " << report.destination << " " << report.status << " by "
+      << report.strategy << ": " << report.figures << " " << report.error;
   for (const Report& table : report.tables) out << "\n  " << table;
   return out;
 }
@@ -79,7 +81,8 @@ std::vector<Report> Finished::reports() const {
     try {
       all.push_back(parsed(json::parse(line).as_object()));
     } catch (const std::exception& problem) {
-      throw std::runtime_error(fmt::format("not a line of run --json ({}): {}\n{}", problem.what(), line, story));
+      throw std::runtime_error(
+          fmt::format("not a line of run --json ({}): {}\n{}", problem.what(), line, story));
     }
   }
   return all;
@@ -92,7 +95,8 @@ Exit Service::stop(std::chrono::seconds within) {
 
 Scenario::Scenario() {
   std::string pattern = std::filesystem::temp_directory_path() / "syncflow-scenario.XXXXXX";
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder could be made as " + pattern);
+  if (::mkdtemp(pattern.data()) == nullptr)
+    throw std::runtime_error("no temporary folder could be made as " + pattern);
   folder_ = pattern;
 }
 
@@ -106,7 +110,8 @@ void Scenario::TearDown() {
     std::ostringstream text;
     text << std::ifstream(entry.path()).rdbuf();
     const std::string all = text.str();
-    std::cout << "--- " << entry.path().filename().string() << "\n" << all.substr(all.size() - std::min(all.size(), kTold)) << "\n";
+    std::cout << "--- " << entry.path().filename().string() << "\n"
+              << all.substr(all.size() - std::min(all.size(), kTold)) << "\n";
   }
 }
 
@@ -130,7 +135,8 @@ Finished Scenario::run(std::vector<std::string> arguments, std::chrono::seconds 
   return {exit, process.out(), process.err(), process.story()};
 }
 
-std::vector<Report> Scenario::run_syncs(std::vector<std::string> arguments, int code, std::chrono::seconds timeout) {
+std::vector<Report> Scenario::run_syncs(std::vector<std::string> arguments, int code,
+                                        std::chrono::seconds timeout) {
   arguments.insert(arguments.begin(), {"run", "--json"});
   const Finished finished = run(std::move(arguments), timeout);
   EXPECT_EQ(finished.exit, (Exit{code, 0})) << finished;

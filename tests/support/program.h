@@ -15,7 +15,8 @@
 namespace syncflow::tests {
 
 struct Figures {
-  std::int64_t read = 0, written = 0, deleted = 0, unchanged = 0, filtered = 0, collapsed = 0, quarantined = 0;
+  std::int64_t read = 0, written = 0, deleted = 0, unchanged = 0, filtered = 0, collapsed = 0,
+               quarantined = 0;
   bool operator==(const Figures&) const = default;
   /// Whether the ends were equal before: what was read, if anything, was unchanged.
   bool nothing_done() const { return *this == Figures{.read = read, .unchanged = read}; }

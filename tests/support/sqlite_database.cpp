@@ -10,7 +10,8 @@ namespace {
 
 class SqliteSession final : public Session {
  public:
-  explicit SqliteSession(const std::string& file) : database_(file, sqlite::OpenMode::create, std::chrono::seconds(60)) {}
+  explicit SqliteSession(const std::string& file)
+      : database_(file, sqlite::OpenMode::create, std::chrono::seconds(60)) {}
 
   void execute(const std::string& sql) override { database_.execute(sql); }
 
@@ -43,6 +44,7 @@ class SqliteDatabase final : public Database {
   std::string hex(const std::string& column) const override {
     return fmt::format("iif({0} IS NULL, NULL, lower(hex({0})))", column);
   }
+  std::string address() const override { return file_; }
   std::string connection() const override { return fmt::format("{{provider: sqlite, path: \"{}\"}}", file_); }
 
  private:
@@ -53,6 +55,10 @@ class SqliteDatabase final : public Database {
 
 std::unique_ptr<Database> make_sqlite_database(const std::string& folder, const std::string& name) {
   return std::make_unique<SqliteDatabase>(folder, name);
+}
+
+std::unique_ptr<Session> log_in_to_sqlite(const std::string& file) {
+  return std::make_unique<SqliteSession>(file);
 }
 
 }  // namespace syncflow::tests

@@ -48,26 +48,22 @@ ErrorKind kind_of(unsigned code) {
     case ER_MUST_CHANGE_PASSWORD:
     case ER_MUST_CHANGE_PASSWORD_LOGIN:
     case kAccountLocked:
-    case kAccountLockedInMariadb:
-      return ErrorKind::unauthorized;
+    case kAccountLockedInMariadb: return ErrorKind::unauthorized;
 
     case ER_DBACCESS_DENIED_ERROR:
     case ER_TABLEACCESS_DENIED_ERROR:
     case ER_COLUMNACCESS_DENIED_ERROR:
     case ER_SPECIFIC_ACCESS_DENIED_ERROR:
-    case ER_PROCACCESS_DENIED_ERROR:
-      return ErrorKind::forbidden;
+    case ER_PROCACCESS_DENIED_ERROR: return ErrorKind::forbidden;
 
     case ER_BAD_DB_ERROR:
     case ER_NO_SUCH_TABLE:
     case ER_BAD_TABLE_ERROR:
-    case ER_NO_SUCH_TABLE_IN_ENGINE:
-      return ErrorKind::not_found;
+    case ER_NO_SUCH_TABLE_IN_ENGINE: return ErrorKind::not_found;
 
     case ER_LOCK_WAIT_TIMEOUT:
     case ER_LOCK_DEADLOCK:
-    case ER_CHECKREAD:
-      return ErrorKind::conflict;
+    case ER_CHECKREAD: return ErrorKind::conflict;
 
     case ER_PARSE_ERROR:
     case ER_UNKNOWN_COM_ERROR:
@@ -77,8 +73,7 @@ ErrorKind kind_of(unsigned code) {
     case CR_NO_PREPARE_STMT:
     case CR_INVALID_PARAMETER_NO:
     case CR_INVALID_BUFFER_USE:
-    case CR_UNSUPPORTED_PARAM_TYPE:
-      return ErrorKind::bug;
+    case CR_UNSUPPORTED_PARAM_TYPE: return ErrorKind::bug;
 
     case ER_DISK_FULL:
     case ER_RECORD_FILE_FULL:
@@ -124,11 +119,9 @@ ErrorKind kind_of(unsigned code) {
     case CR_SSL_CONNECTION_ERROR:
     case CR_MALFORMED_PACKET:
     case CR_ERR_NET_READ:
-    case CR_ERR_NET_WRITE:
-      return ErrorKind::unavailable;
+    case CR_ERR_NET_WRITE: return ErrorKind::unavailable;
 
-    default:
-      return ErrorKind::bad_config;
+    default: return ErrorKind::bad_config;
   }
 }
 
@@ -153,10 +146,8 @@ bool ends_connection(unsigned code) {
     case CR_MALFORMED_PACKET:
     case CR_COMMANDS_OUT_OF_SYNC:
     case CR_ERR_NET_READ:
-    case CR_ERR_NET_WRITE:
-      return true;
-    default:
-      return false;
+    case CR_ERR_NET_WRITE: return true;
+    default: return false;
   }
 }
 
@@ -165,23 +156,20 @@ std::string advice_for(unsigned code, std::string_view words) {
     case ER_ACCESS_DENIED_ERROR:
     case ER_ACCESS_DENIED_NO_PASSWORD_ERROR:
       return " (user or password is wrong, or this user may not log in from this machine)";
-    case ER_HOST_NOT_PRIVILEGED:
-      return " (the server lets no user in from this machine)";
+    case ER_HOST_NOT_PRIVILEGED: return " (the server lets no user in from this machine)";
     case ER_MUST_CHANGE_PASSWORD:
     case ER_MUST_CHANGE_PASSWORD_LOGIN:
       return " (the password has expired: set a new one with ALTER USER … IDENTIFIED BY …)";
     case kAccountLocked:
-    case kAccountLockedInMariadb:
-      return " (unlock it with ALTER USER … ACCOUNT UNLOCK)";
+    case kAccountLockedInMariadb: return " (unlock it with ALTER USER … ACCOUNT UNLOCK)";
     case ER_DBACCESS_DENIED_ERROR:
-      return " (ask for rights on it: GRANT SELECT ON that database.* TO this user, as a destination also INSERT, UPDATE, "
+      return " (ask for rights on it: GRANT SELECT ON that database.* TO this user, as a destination also "
+             "INSERT, UPDATE, "
              "DELETE and CREATE)";
     case ER_TABLEACCESS_DENIED_ERROR:
-    case ER_COLUMNACCESS_DENIED_ERROR:
-      return grant_advice(words);
+    case ER_COLUMNACCESS_DENIED_ERROR: return grant_advice(words);
     case ER_RECORD_FILE_FULL:
-    case ER_DISK_FULL:
-      return " (the server's disk or tablespace is full: make room there)";
+    case ER_DISK_FULL: return " (the server's disk or tablespace is full: make room there)";
     case ER_GET_ERRNO:
     case ER_ERROR_ON_WRITE:
     case ER_FILSORT_ABORT:
@@ -189,23 +177,18 @@ std::string advice_for(unsigned code, std::string_view words) {
       return "";
     case ER_OPTION_PREVENTS_STATEMENT:
       if (has(words, "read-only") || has(words, "read_only"))
-        return " (the server is read-only, as replicas are: connect to the primary, or SET GLOBAL read_only = OFF)";
+        return " (the server is read-only, as replicas are: connect to the primary, or SET GLOBAL read_only "
+               "= OFF)";
       return "";
-    case ER_READ_ONLY_MODE:
-      return " (the server is read-only: connect to the primary)";
+    case ER_READ_ONLY_MODE: return " (the server is read-only: connect to the primary)";
     case ER_CON_COUNT_ERROR:
     case ER_TOO_MANY_USER_CONNECTIONS:
       return " (the server has no connection left: raise its max_connections, or lower ours)";
-    case ER_HOST_IS_BLOCKED:
-      return " (after too many failed logins: FLUSH HOSTS on the server lifts it)";
-    case kSecureTransport:
-      return " (the server wants TLS: set tls to require or verify)";
-    case ER_BAD_FIELD_ERROR:
-      return " (a column was dropped or renamed: edit the mapping)";
-    case kInteractionTimeout:
-      return " (the connection was idle for too long)";
-    default:
-      return "";
+    case ER_HOST_IS_BLOCKED: return " (after too many failed logins: FLUSH HOSTS on the server lifts it)";
+    case kSecureTransport: return " (the server wants TLS: set tls to require or verify)";
+    case ER_BAD_FIELD_ERROR: return " (a column was dropped or renamed: edit the mapping)";
+    case kInteractionTimeout: return " (the connection was idle for too long)";
+    default: return "";
   }
 }
 

@@ -41,12 +41,14 @@ TEST(MysqlErrors, NameTheMissingRight) {
 
 TEST(MysqlErrors, TellWhenTheServersDiskIsFull) {
   EXPECT_NE(advice_for(1114, "The table 'orders' is full").find("make room"), std::string::npos);
-  EXPECT_NE(advice_for(1030, "Got error 28 \"No space left on device\" from storage engine InnoDB").find("make room"),
+  EXPECT_NE(advice_for(1030, "Got error 28 \"No space left on device\" from storage engine InnoDB")
+                .find("make room"),
             std::string::npos);
 }
 
 TEST(MysqlErrors, TellThatAReadOnlyServerIsAReplica) {
-  EXPECT_NE(advice_for(1290, "The MySQL server is running with the --read-only option").find("primary"), std::string::npos);
+  EXPECT_NE(advice_for(1290, "The MySQL server is running with the --read-only option").find("primary"),
+            std::string::npos);
 }
 
 }  // namespace

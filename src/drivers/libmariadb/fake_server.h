@@ -85,13 +85,13 @@ inline std::string receive(int socket) {
 inline std::string greeting(bool with_tls = false) {
   std::string out("\x0a", 1);
   out += std::string("8.0.30-fake\0", 12);
-  out += std::string("\x01\0\0\0", 4);           // connection id
-  out += std::string("12345678\0", 9);           // challenge, first part
-  out += with_tls ? "\xff\xff" : "\xff\xf7";     // capabilities; 0x800 is TLS
-  out += std::string("\x2d\x02\0", 3);           // character set, status
-  out += std::string("\x0f\0\x15", 3);           // capabilities, length of the challenge
+  out += std::string("\x01\0\0\0", 4);        // connection id
+  out += std::string("12345678\0", 9);        // challenge, first part
+  out += with_tls ? "\xff\xff" : "\xff\xf7";  // capabilities; 0x800 is TLS
+  out += std::string("\x2d\x02\0", 3);        // character set, status
+  out += std::string("\x0f\0\x15", 3);        // capabilities, length of the challenge
   out += std::string(10, '\0');
-  out += std::string("123456789012\0", 13);      // challenge, second part
+  out += std::string("123456789012\0", 13);  // challenge, second part
   out += std::string("mysql_native_password\0", 22);
   return out;
 }

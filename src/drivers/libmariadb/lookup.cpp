@@ -51,7 +51,8 @@ void wait_for_address(const std::string& host, std::chrono::milliseconds timeout
     // The resolver still works on it, and nothing tells when it is done: its few bytes are left to it.
     static_cast<void>(lookup.release());
   }
-  if (stop.stop_requested()) throw Error(ErrorKind::cancelled, fmt::format("looking up {}: asked to stop", host));
+  if (stop.stop_requested())
+    throw Error(ErrorKind::cancelled, fmt::format("looking up {}: asked to stop", host));
   if (outcome == EAI_INPROGRESS)
     throw Error(ErrorKind::unavailable,
                 fmt::format("looking up {}: no answer from the name servers in {} s", host, timeout / 1s));

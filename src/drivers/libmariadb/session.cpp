@@ -30,7 +30,8 @@ constexpr std::chrono::seconds kSilenceTimeout = 15min;
 constexpr std::chrono::milliseconds kGlance = 100ms;
 
 /// Plugins that never show the password to whoever listens, or to a server that is not the one it claims to be.
-constexpr const char* kPlainTextPlugins = "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
+constexpr const char* kPlainTextPlugins =
+    "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
 
 void initialise_library() {
   static std::once_flag once;
@@ -170,7 +171,8 @@ int Session::wait(my_socket socket, my_bool for_reading, int timeout_millisecond
 
 Session::Session(const Target& target, std::stop_token stop) : target_(target), stop_(std::move(stop)) {
   initialise_library();
-  if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "connecting to " + target_.shown() + ": asked to stop");
+  if (stop_.stop_requested())
+    throw Error(ErrorKind::cancelled, "connecting to " + target_.shown() + ": asked to stop");
   wait_for_address(target_.host, kConnectTimeout, stop_);
   handle_.reset(mysql_init(nullptr));
   if (!handle_) throw Error(ErrorKind::unavailable, "connecting to " + target_.shown() + ": out of memory");
@@ -189,8 +191,8 @@ Session::~Session() {
 void Session::set_options() {
   if (!target_.ca_file.empty() && ::access(target_.ca_file.c_str(), R_OK) != 0)
     throw Error(ErrorKind::bad_config,
-                fmt::format("connecting to {}: ca_file {} cannot be read: {}", target_.shown(), target_.ca_file,
-                            std::generic_category().message(errno)));
+                fmt::format("connecting to {}: ca_file {} cannot be read: {}", target_.shown(),
+                            target_.ca_file, std::generic_category().message(errno)));
   MYSQL* handle = handle_.get();
   set_option(handle, MYSQL_OPT_PROTOCOL, static_cast<unsigned>(MYSQL_PROTOCOL_TCP));
   set_option(handle, MYSQL_OPT_CONNECT_TIMEOUT, static_cast<unsigned>(kConnectTimeout.count()));
@@ -213,9 +215,10 @@ void Session::connect() {
   MYSQL* handle = handle_.get();
   on_stop_.emplace(stop_, Shutter{&wire_});
   const Waiting waiting(wire_, stop_);
-  const MYSQL* connected = mysql_real_connect(
-      handle, target_.host.c_str(), target_.user.c_str(), target_.password.reveal().c_str(),
-      target_.database.empty() ? nullptr : target_.database.c_str(), static_cast<unsigned>(target_.port), nullptr, 0);
+  const MYSQL* connected = mysql_real_connect(handle, target_.host.c_str(), target_.user.c_str(),
+                                              target_.password.reveal().c_str(),
+                                              target_.database.empty() ? nullptr : target_.database.c_str(),
+                                              static_cast<unsigned>(target_.port), nullptr, 0);
   if (!connected) fail_to_connect();
   wire_.take(mysql_get_socket(handle));
   // A stop may have come before the wire was known.
@@ -226,30 +229,37 @@ void Session::fail_to_connect() {
   const unsigned code = mysql_errno(handle_.get());
   const std::string doing = "connecting to " + target_.shown() + " as " + target_.user;
   if (code == CR_SSL_CONNECTION_ERROR && !stop_.stop_requested())
-    throw Error(ErrorKind::bad_config,
-                fmt::format("{}: {} (tls is {}: name the server's certificate authority in ca_file, and its host as in the "
-                            "certificate; or set tls to require, which trusts whoever answers)",
-                            doing, mysql_error(handle_.get()), target_.tls == Tls::verify ? "verify" : "require"));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format(
+            "{}: {} (tls is {}: name the server's certificate authority in ca_file, and its host as in the "
+            "certificate; or set tls to require, which trusts whoever answers)",
+            doing, mysql_error(handle_.get()), target_.tls == Tls::verify ? "verify" : "require"));
   if (code == CR_AUTH_PLUGIN_CANNOT_LOAD || code == CR_PLUGIN_NOT_ALLOWED)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("{}: {} (the server wants a way to log in that is not there, or that would show the password: "
-                            "give the user another, or set tls to verify)",
-                            doing, mysql_error(handle_.get())));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format(
+            "{}: {} (the server wants a way to log in that is not there, or that would show the password: "
+            "give the user another, or set tls to verify)",
+            doing, mysql_error(handle_.get())));
   fail(doing);
 }
 
 /// The library goes on in plain text when a server has no TLS and no certificate was asked for.
 void Session::check_tls() {
   if (target_.tls == Tls::disable || !cipher().empty()) return;
-  throw Error(ErrorKind::bad_config, fmt::format("connecting to {}: the server offers no TLS (give it a certificate, or set "
-                                                 "tls to disable where the network is trusted)",
-                                                 target_.shown()));
+  throw Error(ErrorKind::bad_config,
+              fmt::format("connecting to {}: the server offers no TLS (give it a certificate, or set "
+                          "tls to disable where the network is trusted)",
+                          target_.shown()));
 }
 
 /// A peer that vanished without a word is noticed within two minutes, however long an answer may take.
 void Session::keep_alive() {
   const int socket = mysql_get_socket(handle_.get());
-  const auto set = [&](int level, int option, int value) { ::setsockopt(socket, level, option, &value, sizeof value); };
+  const auto set = [&](int level, int option, int value) {
+    ::setsockopt(socket, level, option, &value, sizeof value);
+  };
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
@@ -266,7 +276,8 @@ std::string Session::cipher() const {
 
 Outcome Session::execute(std::string_view sql) {
   MYSQL* handle = handle_.get();
-  if (mysql_real_query(handle, sql.data(), sql.size()) != 0) fail("running " + std::string(sql.substr(0, 200)));
+  if (mysql_real_query(handle, sql.data(), sql.size()) != 0)
+    fail("running " + std::string(sql.substr(0, 200)));
   if (mysql_field_count(handle) > 0) {
     const ResultHandle ignored(mysql_store_result(handle));
     return {};
@@ -291,21 +302,47 @@ std::vector<TextRow> Session::rows(std::string_view sql, const std::vector<std::
   return rows;
 }
 
+std::vector<NamedRow> Session::named_rows(std::string_view sql) {
+  MYSQL* handle = handle_.get();
+  if (mysql_real_query(handle, sql.data(), sql.size()) != 0) fail("running " + std::string(sql));
+  const ResultHandle result(mysql_store_result(handle));
+  if (!result) fail("running " + std::string(sql));
+  const MYSQL_FIELD* fields = mysql_fetch_fields(result.get());
+  std::vector<NamedRow> rows;
+  while (MYSQL_ROW cells = mysql_fetch_row(result.get())) {
+    NamedRow& row = rows.emplace_back();
+    for (unsigned i = 0; i < mysql_num_fields(result.get()); ++i)
+      row[fields[i].name] = cells[i] ? std::optional<std::string>(cells[i]) : std::nullopt;
+  }
+  return rows;
+}
+
 Statement Session::prepare(std::string_view sql) { return {*this, sql}; }
+
+bool Session::is_alive() {
+  if (broken_) return false;
+  if (mysql_ping(handle_.get()) == 0) return true;
+  if (stop_.stop_requested()) fail("asking for a sign of life");
+  broken_ = true;
+  return false;
+}
 
 void Session::abandon() {
   broken_ = true;
   wire_.shut();
 }
 
-void Session::fail(std::string_view doing) { fail(doing, mysql_errno(handle_.get()), mysql_error(handle_.get())); }
+void Session::fail(std::string_view doing) {
+  fail(doing, mysql_errno(handle_.get()), mysql_error(handle_.get()));
+}
 
 void Session::fail(std::string_view doing, unsigned code, std::string_view words) {
   if (ends_connection(code)) broken_ = true;
   ErrorKind kind = kind_of(code);
   if (kind == ErrorKind::unavailable && stop_.stop_requested())
     throw Error(ErrorKind::cancelled, fmt::format("{}: {}: asked to stop", target_.shown(), doing));
-  throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code, advice_for(code, words)));
+  throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code,
+                                advice_for(code, words)));
 }
 
 }  // namespace syncflow::mysql

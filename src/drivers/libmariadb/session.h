@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -59,6 +60,8 @@ struct Outcome {
 
 /// A row of texts; null is an empty optional.
 using TextRow = std::vector<std::optional<std::string>>;
+/// The same by column names.
+using NamedRow = std::map<std::string, std::optional<std::string>>;
 
 class Statement;
 
@@ -85,8 +88,12 @@ class Session {
   Outcome execute(std::string_view sql);
   /// All rows of one statement as texts: for catalogues and other small answers. Values are bound.
   std::vector<TextRow> rows(std::string_view sql, const std::vector<std::string>& values = {});
+  /// All rows of a statement that cannot be prepared (SHOW …).
+  std::vector<NamedRow> named_rows(std::string_view sql);
   Statement prepare(std::string_view sql);
 
+  /// Asks the server for a sign of life. Throws Error(cancelled) on a stop.
+  bool is_alive();
   /// Gives the connection up at once, without waiting for what the server still sends.
   void abandon();
   /// Whether it was abandoned or broke: no statement will succeed any more.

@@ -98,8 +98,8 @@ std::string to_text(const Moment& moment, bool with_time, unsigned digits) {
 }
 
 std::string to_text(const Interval& interval, unsigned digits) {
-  std::string out = fmt::format("{}{:02}:{:02}:{:02}", interval.negative ? "-" : "", interval.hours, interval.minute,
-                                interval.second);
+  std::string out = fmt::format("{}{:02}:{:02}:{:02}", interval.negative ? "-" : "", interval.hours,
+                                interval.minute, interval.second);
   append_fraction(interval.microsecond, digits, out);
   return out;
 }
@@ -118,11 +118,13 @@ std::int64_t integer_of(const Column& column, const Cell& cell) {
 }
 
 double real_of(const Column& column, const Cell& cell) {
-  return column.type == MYSQL_TYPE_FLOAT ? static_cast<double>(load<float>(cell.data)) : load<double>(cell.data);
+  return column.type == MYSQL_TYPE_FLOAT ? static_cast<double>(load<float>(cell.data))
+                                         : load<double>(cell.data);
 }
 
 std::string text_of(const Column& column, const Cell& cell) {
-  if (column.type == MYSQL_TYPE_FLOAT || column.type == MYSQL_TYPE_DOUBLE) return fmt::format("{}", real_of(column, cell));
+  if (column.type == MYSQL_TYPE_FLOAT || column.type == MYSQL_TYPE_DOUBLE)
+    return fmt::format("{}", real_of(column, cell));
   if (is_time_type(column.type)) return to_text(moment_of(cell), column.type != MYSQL_TYPE_DATE, 6);
   if (column.type == MYSQL_TYPE_TIME) return to_text(interval_of(cell), 6);
   if (fixed_size(column.type) < 0) return std::string(cell.view());
@@ -199,7 +201,8 @@ Outcome Statement::run() {
 void Statement::open() {
   execute();
   read_columns();
-  mysql_stmt_attr_set(handle_.get(), STMT_ATTR_CB_RESULT, reinterpret_cast<const void*>(&Statement::take_cell));
+  mysql_stmt_attr_set(handle_.get(), STMT_ATTR_CB_RESULT,
+                      reinterpret_cast<const void*>(&Statement::take_cell));
 }
 
 void Statement::read_columns() {

@@ -245,7 +245,7 @@ Rows Session::execute(const std::string& sql) {
   return std::move(answer.rows);
 }
 
-Rows Session::query(const std::string& sql, const Parameters& parameters) {
+Answer Session::attempt(const std::string& sql, const Parameters& parameters) {
   begin();
   std::vector<const char*> values;
   for (const auto& parameter : parameters) values.push_back(parameter ? parameter->c_str() : nullptr);
@@ -253,7 +253,11 @@ Rows Session::query(const std::string& sql, const Parameters& parameters) {
                          nullptr, 0))
     connection_lost();
   flush();
-  Answer answer = collect();
+  return collect();
+}
+
+Rows Session::query(const std::string& sql, const Parameters& parameters) {
+  Answer answer = attempt(sql, parameters);
   if (answer.refused) throw to_error(*answer.refused);
   return std::move(answer.rows);
 }

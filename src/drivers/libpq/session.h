@@ -73,6 +73,7 @@ class Session {
   Rows query(const std::string& sql, const Parameters& parameters);
   /// As `execute`, but what the server refuses is a value. A lost connection still throws.
   Answer attempt(const std::string& sql);
+  Answer attempt(const std::string& sql, const Parameters& parameters);
 
   /// COPY … TO STDOUT: begins it, and hands out message after message (in binary format: one row each,
   /// the header in front of the first). False: the server says that this was the end.
@@ -85,6 +86,8 @@ class Session {
   void put_copied(std::string_view bytes);
   Answer end_copy_in();
 
+  /// Why the last statement was refused; empty: it was not.
+  const std::optional<ServerError>& refused() const { return refused_; }
   const Target& target() const { return target_; }
   /// "PostgreSQL db:5432/shop: …": the error as an Error by `kind_of`.
   Error to_error(const ServerError& error) const;
