@@ -465,6 +465,7 @@ Spelling spelling_of(const Stored& sample, const ColumnType& type, const Spellin
   if (type.canonical == Type::uuid) {
     if (sample.storage == Class::blob) out.uuid = Spelling::Uuid::blob;
     else if (text.find_first_of("ABCDEF") != std::string_view::npos) out.uuid = Spelling::Uuid::upper;
+    else if (text.find_first_of("abcdef") != std::string_view::npos) out.uuid = Spelling::Uuid::lower;
   } else if (type.canonical == Type::time) {
     out.time_digits = digits_from(5);
   } else if (type.canonical == Type::timestamp || type.canonical == Type::timestamp_tz) {

@@ -12,6 +12,13 @@ bool can_be_a_key(const ColumnType& type) { return !type.dynamic && type.canonic
 
 bool is_calendar(Type type) { return type == Type::date || type == Type::timestamp || type == Type::timestamp_tz; }
 
+/// The first rows may be UUIDs of digits alone, which are in no case.
+constexpr int kSamples = 100;
+
+bool tells_case(const Stored& sample, const ColumnType& type) {
+  return type.canonical == Type::uuid && sample.bytes.find_first_of("ABCDEFabcdef") != std::string_view::npos;
+}
+
 }  // namespace
 
 KeyColumns::KeyColumns(Database& database, const Table& table, const std::vector<std::size_t>& columns,
@@ -36,10 +43,12 @@ KeyColumns::KeyColumns(Database& database, const Table& table, const std::vector
     throw Error(ErrorKind::bad_config,
                 fmt::format("table {} has rows whose key ({}) is NULL, which SQLite allows: give them a value",
                             table.name, list()));
-  Statement first = database.prepare("SELECT " + join(names, ", ") + from + " LIMIT 1");
-  if (!first.step()) return;
-  for (std::size_t i = 0; i < parts_.size(); ++i)
-    parts_[i].spelling = spelling_of(stored_at(first, static_cast<int>(i)), parts_[i].type, parts_[i].spelling);
+  Statement samples = database.prepare(fmt::format("SELECT {}{} LIMIT {}", join(names, ", "), from, kSamples));
+  for (bool first = true; samples.step(); first = false)
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      const Stored sample = stored_at(samples, static_cast<int>(i));
+      if (first || tells_case(sample, parts_[i].type)) parts_[i].spelling = spelling_of(sample, parts_[i].type, parts_[i].spelling);
+    }
 }
 
 std::string KeyColumns::list(bool canonical, const std::string& prefix) const {
