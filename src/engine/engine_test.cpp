@@ -316,6 +316,23 @@ TEST_F(EngineTest, GoesOnWhereAFailedLoadStood) {
   expect_equal();
 }
 
+TEST_F(EngineTest, WritesARowThatBecameAgainWhatItWasBeforeAFailure) {
+  for (const bool diff : {false, true}) {
+    const TableMapping mapping = diff ? diff_mapping(Deletes::hard) : people_mapping();
+    SyncDefinition sync = sync_of({mapping});
+    sync.retry.max_retries = 0;
+    put(1, "before");
+    ASSERT_EQ(run(sync).status, "completed");
+    put(1, "between");
+    arm_failpoints("pipeline.before_commit=fail");
+    EXPECT_EQ(run(sync).status, "failed");
+    arm_failpoints("");
+    put(1, "before");
+    EXPECT_EQ(run(sync).status, "completed");
+    expect_equal();
+  }
+}
+
 TEST_F(EngineTest, LoadsFromTheStartOnResync) {
   for (int id = 1; id <= 20; ++id) put(id, "row");
   const SyncDefinition sync = sync_of({people_mapping()});

@@ -73,7 +73,8 @@ class Look {
   /// position stands at the end now.
   bool all_applied(Source& source, const MappingState& state, bool diff) {
     RowTracker tracker(parts_.store, sync_.id, mapping_.name(),
-                       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state.generation);
+                       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, RowTracker::Trust::certain,
+                       state.generation);
     Mapper mapper(mapping_, source.schema());
     std::unordered_set<RowHash> met;
     source.open(state.position);
@@ -142,6 +143,8 @@ Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& 
   const SyncDefinition definition = definition_from_json(sync.definition);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
+  looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");
+  if (looked.changed) return looked;
   for (const TableMapping& mapping : definition.tables) {
     Look look(parts, plans, definition, mapping, *connection, stop);
     looked.changed = look.changed();

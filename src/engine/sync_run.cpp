@@ -45,6 +45,7 @@ class SyncRun {
     const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
     RunContext context{parts_.store,  parts_.clock, definition_, parts_.config.syncs,
                        parts_.provider_of(definition_.source).can, *source, *destination, lease_, parts_.on_progress,
+                       left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
                        [this] { return others_wait(); }};
     std::vector<std::unique_ptr<TableRun>> ran;
     for (const TableMapping& mapping : definition_.tables) {

@@ -78,7 +78,8 @@ void TableRun::prepare() {
   const bool diff = plan_.source.strategy == Strategy::diff;
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
-      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state_.generation);
+      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
+      context_.trusts_rows ? RowTracker::Trust::certain : RowTracker::Trust::doubtful, state_.generation);
   writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
   note_ownership();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
