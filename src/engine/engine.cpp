@@ -215,26 +215,12 @@ class OneRound {
     report.error = piece.error;
     report.hold = piece.hold;
     if (!piece.strategy.empty()) report.strategy = piece.strategy;
-    add_tables(report, piece);
+    add_tables(report.tables, piece.tables);
     if (piece.status == "pending") return;
     report.status = piece.status;
     if (!piece.job_id.empty()) report.job_id = piece.job_id;
     report.in_quarantine = parts_.store.count_quarantine(sync.id);
     close(sync.id);
-  }
-
-  static void add_tables(SyncReport& report, const SyncReport& piece) {
-    for (const TableReport& table : piece.tables) {
-      const auto same = std::find_if(report.tables.begin(), report.tables.end(), [&](const TableReport& known) {
-        return known.source == table.source && known.destination == table.destination;
-      });
-      if (same == report.tables.end()) {
-        report.tables.push_back(table);
-      } else {
-        same->figures += table.figures;
-        same->strategy = table.strategy;
-      }
-    }
   }
 
   /// A job may have been cancelled, or failed before it was claimed.

@@ -12,12 +12,6 @@
 
 namespace syncflow {
 
-/// How one mapping did in a run.
-struct TableReport {
-  std::string source, destination, strategy;
-  Figures figures;
-};
-
 /// How one sync did: the line that `run --json` prints.
 struct SyncReport {
   std::string sync, job_id;

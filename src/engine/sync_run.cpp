@@ -180,6 +180,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
     log::error("A run ended by a defect.", {{"sync", claim.sync.name}, {"error", error.what()}});
   }
   outcome.strategy = report.strategy;
+  outcome.tables = report.tables;
   const bool cancelled = lease && lease->cancelled();
   finish(parts, claim, outcome);
   lease.reset();
