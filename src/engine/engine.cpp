@@ -199,6 +199,10 @@ class OneRound {
       }
       const auto claim = parts_.store.claim(owner, parts_.config.engine.lease, only);
       if (claim) {
+        {
+          const std::lock_guard lock(mutex_);
+          running_here_.insert(claim->sync.id);
+        }
         add(claim->sync, run_claim(parts_, *claim, stop_));
       } else {
         close_what_others_ended(only);
@@ -209,6 +213,7 @@ class OneRound {
 
   void add(const Sync& sync, SyncReport piece) {
     const std::lock_guard lock(mutex_);
+    running_here_.erase(sync.id);
     SyncReport& report = reports_[sync.id];
     report.figures += piece.figures;
     report.seconds += piece.seconds;
@@ -229,12 +234,14 @@ class OneRound {
       std::string job_id;
       {
         const std::lock_guard lock(mutex_);
+        // Its job may be over a moment before its report is here.
+        if (running_here_.count(id) != 0) continue;
         job_id = reports_[id].job_id;
       }
       const auto job = parts_.store.find_job(job_id);
       if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) continue;
       const std::lock_guard lock(mutex_);
-      if (open_.count(id) == 0) continue;
+      if (open_.count(id) == 0 || running_here_.count(id) != 0) continue;
       reports_[id].status = job && job->status == JobStatus::completed ? "completed" : "failed";
       reports_[id].error = job ? job->error : "the job is gone from the queue";
       close(id);
@@ -250,7 +257,8 @@ class OneRound {
   const std::function<void(const SyncReport&)>& on_report_;
   const std::stop_token stop_;
   std::mutex mutex_;
-  std::set<std::string> open_;  ///< sync ids that are not done
+  std::set<std::string> open_;          ///< sync ids that are not done
+  std::set<std::string> running_here_;  ///< those that a thread of this round works on
   std::map<std::string, SyncReport> reports_;
   std::exception_ptr failure_;
   bool stop_all_ = false;
