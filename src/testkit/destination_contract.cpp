@@ -113,7 +113,6 @@ void DestinationContract::expect_rows(const std::vector<TextRow>& wanted, const 
 // --- preparing ---
 
 // A test binary that links other parts of the testkit may get this one too.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationContract);
 
 TEST_P(DestinationContract, CreatesAMissingTableWithTheKeyAsPrimaryKey) {
   const auto schema = make_schema("made", {field("a", Type::int64), field("b", Type::int64), field("name", Type::text)}, 2);

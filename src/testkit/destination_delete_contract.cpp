@@ -26,7 +26,6 @@ Batch three_items(const std::shared_ptr<const Schema>& schema) {
 }  // namespace
 
 // A test binary that links other parts of the testkit may get this one too.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationDeleteContract);
 
 TEST_P(DestinationDeleteContract, RemovesAreCountedOnlyWhereTheyFoundTheirRow) {
   create_items();

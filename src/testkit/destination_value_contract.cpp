@@ -48,7 +48,6 @@ std::string table_of(Type type) { return fmt::format("type_{}", static_cast<int>
 }  // namespace
 
 // A test binary that links other parts of the testkit may get this one too.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DestinationValueContract);
 
 TEST_P(DestinationValueContract, CreatesFieldsThatHoldTheExtremesOfEveryType) {
   for (const auto& [type, texts] : extremes()) {

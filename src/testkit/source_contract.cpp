@@ -101,7 +101,6 @@ void SourceContract::expect_in_step(const Replica& replica) {
 }
 
 // A test binary that links other parts of the testkit may get this one too.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SourceContract);
 
 TEST_P(SourceContract, HandsOutEveryRowOfATableInBoundedBatches) {
   items().create();

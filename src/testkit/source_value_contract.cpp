@@ -22,7 +22,6 @@ SourceSpec diff_of(const std::string& table) {
 }  // namespace
 
 // A test binary that links other parts of the testkit may get this one too.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SourceValueContract);
 
 TEST_P(SourceValueContract, ReadsEveryTypeLosslesslyByLoadAndByFetch) {
   const auto& samples = GetParam().samples;
