@@ -333,16 +333,18 @@ void Session::abandon() {
 }
 
 void Session::fail(std::string_view doing) {
-  fail(doing, mysql_errno(handle_.get()), mysql_error(handle_.get()));
+  MYSQL* handle = handle_.get();
+  fail(doing, {mysql_errno(handle), mysql_sqlstate(handle), mysql_error(handle)});
 }
 
-void Session::fail(std::string_view doing, unsigned code, std::string_view words) {
-  if (ends_connection(code)) broken_ = true;
-  ErrorKind kind = kind_of(code);
+void Session::fail(std::string_view doing, ServerError error) {
+  if (ends_connection(error.code)) broken_ = true;
+  last_error_ = std::move(error);
+  const auto& [code, state, words] = last_error_;
+  const ErrorKind kind = kind_of(code);
   if (kind == ErrorKind::unavailable && stop_.stop_requested())
     throw Error(ErrorKind::cancelled, fmt::format("{}: {}: asked to stop", target_.shown(), doing));
-  throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code,
-                                advice_for(code, words)));
+  throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code, advice_for(code, words)));
 }
 
 }  // namespace syncflow::mysql

@@ -243,7 +243,8 @@ bool Statement::fetch() {
 void Statement::close() { mysql_stmt_free_result(handle_.get()); }
 
 void Statement::fail(std::string_view doing) {
-  session_->fail(doing, mysql_stmt_errno(handle_.get()), mysql_stmt_error(handle_.get()));
+  MYSQL_STMT* handle = handle_.get();
+  session_->fail(doing, {mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle), mysql_stmt_error(handle)});
 }
 
 }  // namespace syncflow::mysql

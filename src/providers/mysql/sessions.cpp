@@ -64,6 +64,7 @@ void Login::connect() {
     sessions_->give_back();
     throw;
   }
+  ++generation_;
   try {
     set_up();
   } catch (...) {
