@@ -81,6 +81,9 @@ class Batch {
   std::size_t rows() const { return changes.size(); }
   std::size_t size_bytes() const { return arena_->used_bytes(); }
 
+  /// The same rows under another schema: the caller saw to it that their cells are in its order.
+  void relabel(std::shared_ptr<const Schema> schema) { schema_ = std::move(schema); }
+
   /// Keeps another batch's arena alive, for rows that point into it.
   void keep(const Batch& other) { kept_.push_back(other.arena_); }
 

@@ -32,7 +32,8 @@ long Options::number(std::string_view name, long fallback) const {
 std::map<std::string, std::string> Options::shown(const std::vector<OptionSpec>& specs) const {
   std::map<std::string, std::string> out;
   for (const auto& [name, value] : values_) {
-    const auto spec = std::find_if(specs.begin(), specs.end(), [&](const OptionSpec& s) { return s.name == name; });
+    const auto spec =
+        std::find_if(specs.begin(), specs.end(), [&n = name](const OptionSpec& s) { return s.name == n; });
     // What is not declared may be a secret under a wrong name.
     if (spec == specs.end() || spec->kind == OptionKind::secret) out[name] = "***";
     else out[name] = spec->kind == OptionKind::url ? without_password(value) : value;

@@ -40,8 +40,11 @@ Carried BatchWriter::carry(Batch batch, const Options& options) {
   Mapped mapped = mapper_.apply(std::move(batch));
   carried.figures.filtered += static_cast<std::int64_t>(mapped.filtered);
   take_out_refused(mapped, carried);
+  // Before rows are compared with what was applied: one that changed and changed back must not leave its
+  // middle state. A first load lists each key once.
+  if (!mapped.batch.loading)
+    carried.figures.collapsed += static_cast<std::int64_t>(collapse(mapped.batch, mapped.left_filter));
   take_out_applied(mapped, carried, options);
-  carried.figures.collapsed += static_cast<std::int64_t>(collapse(mapped.batch, mapped.left_filter));
   if (!mapped.batch.changes.empty()) write(mapped, carried, options);
   carried.figures.quarantined = static_cast<std::int64_t>(carried.refused.size());
   return carried;
@@ -54,14 +57,15 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     const Change& change = batch.changes[i];
     if (change.refusal < 0) return false;
     const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
-    carried.refused.push_back({key_of(batch.schema(), change), refusal.field, refusal.reason, RejectionCause::value});
-    tracker_.forget(hash_key(batch.schema(), change));
+    carried.refused.push_back({mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
+    tracker_.note_refused(hash_key(batch.schema(), change));
     return true;
   });
 }
 
 void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Options& options) {
-  if (tracker_.empty() && !options.tracks_all) return;
+  const bool may_know_refused = !refused_.empty() && !options.tries_again;
+  if (tracker_.empty() && !options.tracks_all && !may_know_refused) return;
   const Batch& batch = mapped.batch;
   take_out(mapped, [&](std::size_t i) {
     const Change& change = batch.changes[i];
@@ -74,10 +78,17 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
     }
     if (!is_whole(change)) return false;
     const RowHash row = hash_row(change.row);
+    if (may_know_refused) {
+      const auto before = refused_.find(key);
+      if (before != refused_.end() && before->second == row) {
+        ++carried.figures.unchanged;
+        return true;
+      }
+    }
     if (!tracker_.applied(key, row)) return false;
     ++carried.figures.unchanged;
-    if (options.wants_settled) carried.settled.push_back(key_of(batch.schema(), change));
-    if (change.watched) tracker_.note(key, row, tracker_.keeps_keys() ? key_of(batch.schema(), change) : Key{});
+    if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
+    if (change.watched) tracker_.note(key, row, tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
     return true;
   });
 }
@@ -95,16 +106,18 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
   for (const Rejection& rejection : result.rejected) {
     refused[rejection.change] = true;
     const Change& change = batch.changes[rejection.change];
-    carried.refused.push_back({key_of(batch.schema(), change), rejection.field, rejection.reason, rejection.cause});
+    carried.refused.push_back({mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
+    refused_[hash_key(batch.schema(), change)] = hash_row(change.row);
   }
   for (std::size_t i = 0; i < batch.rows(); ++i) {
     const Change& change = batch.changes[i];
     if (change.operation == Operation::truncate) continue;
-    if (!refused[i] && options.wants_settled) carried.settled.push_back(key_of(batch.schema(), change));
+    if (!refused[i] && options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
     const bool tracked = change.watched && !refused[i] && is_whole(change);
     if (!tracked && tracker_.empty()) continue;
     const RowHash key = hash_key(batch.schema(), change);
-    if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? key_of(batch.schema(), change) : Key{});
+    if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
+    else if (refused[i]) tracker_.note_refused(key);
     else tracker_.forget(key);
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/mapper.h"
@@ -10,7 +11,7 @@
 
 namespace syncflow {
 
-/// A row that could not be carried, with its key at the destination.
+/// A row that could not be carried, with its key at the source.
 struct RefusedRow {
   Key key;
   std::string field;
@@ -22,16 +23,20 @@ struct RefusedRow {
 struct Carried {
   Figures figures;
   std::vector<RefusedRow> refused;
-  std::vector<Key> settled;  ///< keys written, deleted or found equal; only filled when asked for
+  std::vector<Key> settled;  ///< source keys of rows written, deleted or found equal; only filled when asked for
 };
 
-/// Takes one batch through mapper, tracker and destination. The tracker then knows what was applied.
+/// Takes batches through mapper, tracker and destination. The tracker then knows what was applied.
+///
+/// A row that was refused and comes again unchanged (a first load and the first round after it both read what
+/// is recent) is not tried twice; it counts as unchanged.
 class BatchWriter {
  public:
   struct Options {
     WriteMode mode = WriteMode::upsert;
     bool tracks_all = false;     ///< strategy diff
     bool wants_settled = false;  ///< someone waits for these keys in quarantine
+    bool tries_again = false;    ///< rows that were refused before are written all the same
   };
   BatchWriter(Mapper& mapper, RowTracker& tracker, Destination& destination, const Fence& fence)
       : mapper_(mapper), tracker_(tracker), destination_(destination), fence_(fence) {}
@@ -47,7 +52,7 @@ class BatchWriter {
   RowTracker& tracker_;
   Destination& destination_;
   const Fence& fence_;
-  std::vector<RowHash> key_hashes_;  ///< of the mapped batch's changes, when they are tracked
+  std::unordered_map<RowHash, RowHash> refused_;  ///< key to row, of this writer's time
 };
 
 }  // namespace syncflow

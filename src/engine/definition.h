@@ -105,14 +105,17 @@ std::string shape_fingerprint(const TableMapping& table);
 
 /// "every 5 minutes" as a duration; months are 30 days, years 365. Throws Error(bad_config).
 Duration parse_schedule(const std::string& schedule);
-/// "15m", "30s", "2h", "500ms", "1d". Throws Error(bad_config).
+/// "15m", "30s", "2h", "500ms", "20us", "1d", "0". Throws Error(bad_config).
 Duration parse_duration(const std::string& text);
+/// In the largest unit that leaves no rest: "15m".
+std::string to_duration_text(Duration duration);
 
 /// How to reach one system: options with `${VAR}` filled in.
 struct ConnectionConfig {
   std::string name;
   std::string provider;
   Options options;
+  int line = 0;  ///< of the file
 };
 
 struct EngineSettings {
@@ -124,13 +127,23 @@ struct EngineSettings {
 
 /// All of syncflow.yaml.
 struct Config {
-  std::string store = "sqlite:syncflow.db";
+  std::string store;  ///< a URL; the file's default is filled in when it is read
   EngineSettings engine;
   std::vector<ConnectionConfig> connections;
   std::vector<SyncDefinition> syncs;
+  /// The file, as it was named, and where in it the syncs and their tables begin, in the order of `syncs`.
+  std::string file;
+  struct SyncLines {
+    int sync = 0;
+    std::vector<int> tables;
+  };
+  std::vector<SyncLines> lines;
 
   const ConnectionConfig* find_connection(std::string_view name) const;
   const SyncDefinition* find_sync(std::string_view name) const;
+  /// "syncflow.yaml:12: sync customers", for sentences about a sync or (with `table`, an index) one of its
+  /// tables; without file and line when the sync is not of the file.
+  std::string where(const SyncDefinition& sync, std::optional<std::size_t> table = std::nullopt) const;
 };
 
 }  // namespace syncflow

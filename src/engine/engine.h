@@ -12,18 +12,13 @@
 
 namespace syncflow {
 
-/// How one mapping did in a run.
-struct TableReport {
-  std::string source, destination, strategy;
-  Figures figures;
-};
-
 /// How one sync did: the line that `run --json` prints.
 struct SyncReport {
   std::string sync, job_id;
   std::string status;  ///< completed, failed
   std::string strategy;
   std::string error;
+  std::string hold;    ///< the kind of the hold that the failure put on the sync; empty: none
   Figures figures;
   double seconds = 0;
   std::vector<TableReport> tables;

@@ -33,13 +33,21 @@ class Mapper {
   /// The source fields that a mapping needs (for SourceSpec::fields); empty: all.
   static std::vector<std::string> needed_fields(const TableMapping& mapping);
 
-  /// What comes out: the destination's field names with types, and the key.
+  /// What comes out: the destination's field names with types, and the key. Without `fields` that is every
+  /// source field but those of the names that `stamp` and `soft_delete` set at the destination. `native` is kept where the
+  /// value is unchanged, and empty where a transform changes it.
   const std::shared_ptr<const Schema>& outgoing() const;
 
-  /// A transform that fails on a value (a cast that does not fit) refuses the row with field and reason.
+  /// A transform that fails on a value (a cast that does not fit) refuses the row with field and reason; so
+  /// does a null in the key, a key that a cast would fold into another one, and a filter on a cell that is
+  /// absent or of no known order. What the source refused comes out refused, unfiltered, with its key.
   /// The order of changes is kept; `resume`, `caught_up`, `loading` and `listing_begins` are taken over.
   /// When nothing but names change, the rows are passed on without being copied.
   Mapped apply(Batch batch);
+
+  /// The key that the source knows a change of a mapped batch by, for `Source::fetch` and the quarantine.
+  /// Of a move it is the new one.
+  Key source_key(const Change& mapped) const;
 
  private:
   struct Plan;
@@ -47,7 +55,8 @@ class Mapper {
 };
 
 /// Keeps the last change of each key (and of its old key), in order; returns how many went.
-/// An absent cell of the later change takes the earlier one's value.
+/// An absent cell of the later change takes the earlier one's value. Afterwards each key is in at most one
+/// change, and a truncate, if there is one, is the first. A batch that is `loading` has no key twice.
 std::size_t collapse(Batch& batch, std::vector<bool>& left_filter);
 
 }  // namespace syncflow

@@ -21,8 +21,13 @@ class RowTracker {
   static constexpr std::size_t kMostWindowKeys = 200'000;
 
   enum class Keeps { window, every_row_with_its_key };
+  /// Whether rows are certain to be at the destination as they were noted. A run that ended between a write and
+  /// its commit leaves newer states there, unnoted: should such a row become again what was noted before, it
+  /// must be written all the same.
+  enum class Trust { certain, doubtful };
 
-  RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, std::int64_t generation);
+  RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, Trust trust,
+             std::int64_t generation);
 
   /// A listing or sweep begins: what it does not meet again is missing, or of no further use.
   void begin_generation() { ++generation_; }
@@ -33,9 +38,13 @@ class RowTracker {
   /// Whether this very row was applied last.
   bool applied(const RowHash& key, const RowHash& row) const;
 
-  /// The row was applied (or found applied): `key_of_row` is kept where keys are.
+  /// The row was applied (or found applied). Hashes are of the mapped row; `key_of_row`, its key at the
+  /// source, is kept where keys are.
   void note(const RowHash& key, const RowHash& row, const Key& key_of_row);
   void forget(const RowHash& key);
+  /// The row's newest state was refused. Where keys are kept, the destination may still have an older one,
+  /// which must go when the row does: its key stays known, as never applied.
+  void note_refused(const RowHash& key);
 
   /// Keys that this generation did not meet; only for Keeps::every_row_with_its_key.
   struct Missing {
@@ -64,5 +73,8 @@ class RowTracker {
   std::vector<RowHash> forgotten_;
   bool drops_older_ = false;
 };
+
+/// Whether the sync's last run before `except_run_id` (empty: the last of all) noted everything that it wrote.
+bool left_nothing_unnoted(Store& store, const std::string& sync_id, const std::string& except_run_id);
 
 }  // namespace syncflow

@@ -134,6 +134,18 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
   return "";
 }
 
+DestinationSpec destination_spec(const TableMapping& mapping, const Schema& incoming) {
+  DestinationSpec spec;
+  spec.table = mapping.destination;
+  spec.incoming = incoming;
+  spec.create = mapping.create;
+  spec.existing = mapping.existing;
+  spec.deletes = mapping.deletes;
+  spec.soft_delete = mapping.soft_delete;
+  spec.stamp = mapping.stamp;
+  return spec;
+}
+
 std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs, const std::string& connection,
                                        const std::string& table, const Schema& schema) {
   std::vector<std::string> fields;

@@ -28,6 +28,9 @@ TablePlan plan_table(const TableMapping& mapping, const Capabilities& can, Conne
 /// `state.outgrown_since`; throws HoldError(table_size) when the table needs a cursor field.
 std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState& state, Time now);
 
+/// What a mapping asks of its destination. `incoming`: what the mapper gives out.
+DestinationSpec destination_spec(const TableMapping& mapping, const Schema& incoming);
+
 /// Fields of `connection`.`table` that one of these syncs fills with copied values.
 std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs, const std::string& connection,
                                        const std::string& table, const Schema& schema);

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/failpoint.h"
 #include "core/log.h"
 #include "core/uuid.h"
-#include "engine/batch_writer.h"
 #include "engine/read_ahead.h"
 #include "engine/retry_policy.h"
 
@@ -48,8 +48,11 @@ void TableRun::run() {
   ReadAhead reading(*source_, {policy.rows ? policy.rows : kAutoRows, policy.bytes, 1});
   while (auto batch = reading.next()) {
     failpoint("pipeline.after_read");
+    const bool last = batch->caught_up;
     carry(std::move(*batch));
     check_stop();
+    if (!last && context_.should_yield())
+      throw Error(ErrorKind::cancelled, "made room for others that wait; goes on after them");
     if (policy.interval.count() > 0) context_.clock.sleep(policy.interval, context_.lease.stop_token());
   }
   reading.finish();
@@ -75,14 +78,17 @@ void TableRun::prepare() {
   const bool diff = plan_.source.strategy == Strategy::diff;
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
-      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state_.generation);
+      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
+      context_.trusts_rows ? RowTracker::Trust::certain : RowTracker::Trust::doubtful, state_.generation);
+  writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
+  note_ownership();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
 }
 
 void TableRun::check_fingerprints() {
   const std::string data = data_fingerprint(context_.sync, mapping_);
   const std::string shape = shape_fingerprint(mapping_);
-  const bool known = !state_.position.empty();
+  const bool known = !state_.fingerprint_data.empty();
   if (known && state_.fingerprint_data != data) {
     state_ = {};
     forget_everything_ = true;
@@ -104,15 +110,7 @@ void TableRun::begin_again(const std::string& why) {
 }
 
 void TableRun::prepare_destination() {
-  DestinationSpec spec;
-  spec.table = mapping_.destination;
-  spec.incoming = *mapper_->outgoing();
-  spec.create = mapping_.create;
-  spec.existing = mapping_.existing;
-  spec.deletes = mapping_.deletes;
-  spec.soft_delete = mapping_.soft_delete;
-  spec.stamp = mapping_.stamp;
-  destination_ = context_.destination.open_destination(spec);
+  destination_ = context_.destination.open_destination(destination_spec(mapping_, *mapper_->outgoing()));
   const Prepared prepared = destination_->prepare();
   notes_.insert(notes_.end(), prepared.warnings.begin(), prepared.warnings.end());
   if (prepared.created)
@@ -130,6 +128,12 @@ void TableRun::prepare_destination() {
   }
   state_.owned = true;
   state_.appending = true;
+  owned_now_ = true;
+}
+
+/// Before the first row is written: after a crash its rows must be known as ours.
+void TableRun::note_ownership() {
+  if (std::exchange(owned_now_, false)) commit({});
 }
 
 void TableRun::open_source() {
@@ -153,13 +157,12 @@ void TableRun::carry(Batch batch) {
   const bool caught_up = batch.caught_up;
   if (!loading) state_.appending = false;
 
-  BatchWriter writer(*mapper_, *tracker_, *destination_, context_.lease);
   BatchWriter::Options options;
   options.mode = state_.appending ? WriteMode::append : WriteMode::upsert;
   options.tracks_all = plan_.source.strategy == Strategy::diff;
   options.wants_settled = has_quarantine_;
   const std::size_t rows = batch.rows();
-  Carried carried = writer.carry(std::move(batch), options);
+  Carried carried = writer_->carry(std::move(batch), options);
 
   BatchCommit commit;
   const auto odd = static_cast<std::size_t>(std::count_if(
@@ -238,11 +241,10 @@ void TableRun::remove_missing(const std::vector<RowTracker::Missing>& missing) {
       for (std::size_t i = 0; i < cells.size(); ++i) change.row[source_->schema()->key[i]] = cells[i];
       if (still_there.count(hash_key(*source_->schema(), change)) != 0) gone.changes.pop_back();
     }
-    BatchWriter writer(*mapper_, *tracker_, *destination_, context_.lease);
-    BatchWriter::Options options;
+      BatchWriter::Options options;
     options.tracks_all = true;
     options.wants_settled = has_quarantine_;
-    Carried carried = writer.carry(std::move(gone), options);
+    Carried carried = writer_->carry(std::move(gone), options);
     commit.figures = carried.figures;
     commit.cleared = std::move(carried.settled);
     if (!carried.refused.empty())
@@ -269,16 +271,16 @@ void TableRun::retry_quarantine() {
       keys.push_back(waiting[i].key);
       unsettled[waiting[i].key.to_json()] = &waiting[i];
     }
-    BatchWriter writer(*mapper_, *tracker_, *destination_, context_.lease);
-    BatchWriter::Options options;
+      BatchWriter::Options options;
     options.tracks_all = plan_.source.strategy == Strategy::diff;
     options.wants_settled = true;
+    options.tries_again = true;
     Batch rows = source_->fetch(keys);
     if (options.tracks_all)
       for (Change& change : rows.changes) change.watched = true;
     std::unordered_set<std::string> found;
     for (const Change& change : rows.changes) found.insert(key_of(rows.schema(), change).to_json());
-    Carried carried = writer.carry(std::move(rows), options);
+    Carried carried = writer_->carry(std::move(rows), options);
 
     BatchCommit commit;
     // A row that came to rest moves from `quarantined` to where it went when this run had entered it; an

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/batch_writer.h"
 #include "engine/engine.h"
 #include "engine/held_lease.h"
 #include "engine/mapper.h"
@@ -24,6 +25,10 @@ struct RunContext {
   Connection& destination;
   HeldLease& lease;
   const OnProgress& on_progress;
+  /// Whether what earlier runs noted of rows is how they are at the destination.
+  bool trusts_rows = true;
+  /// Whether the run should make room for others after its batch.
+  std::function<bool()> should_yield;
 };
 
 /// Carries the changes of one mapping from its source to its destination.
@@ -43,13 +48,14 @@ class TableRun {
   void retry_quarantine();
 
   const TableReport& report() const { return report_; }
-  /// Changes that were read and are not yet certain to have come to rest: for fairness.
+  /// What a person should know: how changes are found, what is slow, what will not fit.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   void prepare();
   void check_fingerprints();
   void prepare_destination();
+  void note_ownership();
   void open_source();
   void begin_again(const std::string& why);
   void carry(Batch batch);
@@ -67,8 +73,10 @@ class TableRun {
   std::unique_ptr<Destination> destination_;
   std::unique_ptr<Mapper> mapper_;
   std::unique_ptr<RowTracker> tracker_;
+  std::unique_ptr<BatchWriter> writer_;
   MappingState state_;
   bool forget_everything_ = false;  ///< the next commit starts from nothing
+  bool owned_now_ = false;          ///< the destination table became ours in this run
   std::vector<Key> entered_;        ///< keys this run put into quarantine
   bool has_quarantine_ = false;
   TableReport report_;

@@ -55,6 +55,7 @@ void DiffSource::open(const Position& position) {
     if (!parsed.done) after_ = parsed.after;
   }
   listing_begins_ = !after_;
+  identity();  // now: while rows are read the connection answers nothing else
 }
 
 void DiffSource::check_is_own(const std::string& identity, const std::vector<std::string>& key) {

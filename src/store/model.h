@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/batch.h"
@@ -29,18 +31,20 @@ struct Sync {
   std::string name;
   std::string team_id{kDefaultTeam};
   SyncStatus status = SyncStatus::active;
-  std::string provider;     ///< of the source
-  std::string source;       ///< connection names
+  std::string provider;  ///< of the source
+  std::string source;    ///< connection names
   std::string destination;
-  std::string schedule;     ///< as written: "every 1 minute"
-  std::string definition;   ///< JSON, secrets as references
+  std::string schedule;    ///< as written: "every 1 minute"
+  std::string definition;  ///< JSON, secrets as references
   /// What the store adds.
   std::optional<Hold> hold;
   std::optional<Time> last_polled_at;
-  std::optional<Time> next_run_at;   ///< when the poller looks again
-  int failed_polls = 0;              ///< in a row
-  std::string message;               ///< what a person should know: how changes are found, what is slow
+  std::optional<Time> next_run_at;  ///< when the poller looks again
+  int failed_polls = 0;             ///< in a row
+  std::string message;              ///< what a person should know: how changes are found, what is slow
 };
+
+inline constexpr int kPersonPriority = 10;
 
 enum class JobStatus { pending, processing, completed, failed };
 enum class Trigger { manual, schedule, webhook, feed, resync, retry, external };
@@ -56,18 +60,42 @@ struct Job {
   std::optional<Time> started_at, finished_at;
   Trigger trigger = Trigger::manual;
   Time run_after;
-  int priority = 0;  ///< higher first; a person's jobs have 10
+  int priority = 0;  ///< higher first; a person's jobs have kPersonPriority
 };
 
 /// What became of the changes: read = written + deleted + unchanged + filtered + collapsed + quarantined.
 struct Figures {
-  std::int64_t read = 0, written = 0, deleted = 0, unchanged = 0, filtered = 0, collapsed = 0, quarantined = 0;
+  std::int64_t read = 0, written = 0, deleted = 0, unchanged = 0, filtered = 0, collapsed = 0,
+               quarantined = 0;
   std::int64_t bytes = 0;
 
   Figures& operator+=(const Figures& more);
   bool add_up() const { return read == written + deleted + unchanged + filtered + collapsed + quarantined; }
   bool operator==(const Figures&) const = default;
 };
+
+/// The figures of the sum by their names, in the order in which they are shown.
+struct NamedFigure {
+  std::string_view name;
+  std::int64_t Figures::*count;
+};
+inline constexpr std::array<NamedFigure, 7> kFigures = {{{"read", &Figures::read},
+                                                         {"written", &Figures::written},
+                                                         {"deleted", &Figures::deleted},
+                                                         {"unchanged", &Figures::unchanged},
+                                                         {"filtered", &Figures::filtered},
+                                                         {"collapsed", &Figures::collapsed},
+                                                         {"quarantined", &Figures::quarantined}}};
+
+/// What a run did to one table.
+struct TableReport {
+  std::string source, destination, strategy;
+  Figures figures;
+  bool operator==(const TableReport&) const = default;
+};
+
+/// Adds the figures of `more` to those of the same tables, and the tables that are new.
+void add_tables(std::vector<TableReport>& tables, const std::vector<TableReport>& more);
 
 /// One attempt to do a sync's due jobs.
 struct Run {
@@ -76,6 +104,7 @@ struct Run {
   std::string status;  ///< processing, completed, failed, yielded
   std::string strategy;
   Figures figures;
+  std::vector<TableReport> tables;  ///< once it has ended
   Time started_at;
   std::optional<Time> finished_at;
   std::string error;
@@ -99,11 +128,12 @@ struct Claim {
 /// Where a mapping of a sync stands.
 struct MappingState {
   Position position;
-  std::string fingerprint_data;   ///< of source, key and destination table: another one means a first load
-  std::string fingerprint_shape;  ///< of fields, transforms, filters, delete policy: another one means a re-read
-  bool owned = false;             ///< we created the destination table or found it empty
-  bool appending = false;         ///< the first load into an owned table is still going on
-  std::int64_t generation = 0;    ///< counts listings and sweeps; see RowState
+  std::string fingerprint_data;  ///< of source, key and destination table: another one means a first load
+  std::string
+      fingerprint_shape;   ///< of fields, transforms, filters, delete policy: another one means a re-read
+  bool owned = false;      ///< we created the destination table or found it empty
+  bool appending = false;  ///< the first load into an owned table is still going on
+  std::int64_t generation = 0;         ///< counts listings and sweeps; see RowState
   std::optional<Time> outgrown_since;  ///< the table-size rule: since when it is too large
 };
 
@@ -130,17 +160,21 @@ struct QuarantinedRow {
 struct BatchCommit {
   std::string mapping;
   MappingState state;
-  std::vector<RowState> rows;            ///< added or replaced
+  std::vector<RowState> rows;  ///< added or replaced
   std::vector<RowHash> forgotten_rows;
   std::optional<std::int64_t> forget_rows_below_generation;
-  std::vector<QuarantinedRow> quarantined;   ///< entered, or counted once more
-  std::vector<Key> cleared;                  ///< written or deleted since: leaves the quarantine
-  bool clear_all_rows = false;               ///< a first load begins: forgets row states and quarantine first
-  Figures figures;                           ///< added to the run's
+  std::vector<QuarantinedRow> quarantined;  ///< entered, or counted once more
+  std::vector<Key> cleared;                 ///< written or deleted since: leaves the quarantine
+  bool clear_all_rows = false;              ///< a first load begins: forgets row states and quarantine first
+  Figures figures;                          ///< added to the run's
 };
 
 std::string_view name_of(SyncStatus status);
 std::string_view name_of(JobStatus status);
 std::string_view name_of(Trigger trigger);
+/// Empty: no such name.
+std::optional<SyncStatus> sync_status_named(std::string_view name);
+std::optional<JobStatus> job_status_named(std::string_view name);
+std::optional<Trigger> trigger_named(std::string_view name);
 
 }  // namespace syncflow

@@ -8,6 +8,13 @@
 
 namespace syncflow::sqlite {
 
+namespace {
+
+/// Instructions of SQLite's virtual machine: some milliseconds' worth.
+constexpr int kStepsBetweenLooks = 100'000;
+
+}  // namespace
+
 ErrorKind kind_of(int extended_code) {
   switch (extended_code & 0xff) {
     case SQLITE_BUSY:
@@ -130,9 +137,12 @@ Database::Database(const std::string& file, OpenMode mode, std::chrono::millisec
     throw Error(kind_of(code), fmt::format("opening SQLite file {}: {}", file, reason));
   }
   sqlite3_busy_handler(database_, &Database::on_busy, this);
+  if (stop_.stop_possible()) sqlite3_progress_handler(database_, kStepsBetweenLooks, &Database::on_progress, this);
 }
 
 Database::~Database() { sqlite3_close_v2(database_); }
+
+int Database::on_progress(void* self) { return static_cast<Database*>(self)->stop_.stop_requested(); }
 
 int Database::on_busy(void* self, int attempts) {
   auto& database = *static_cast<Database*>(self);

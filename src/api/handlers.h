@@ -1,0 +1,23 @@
+#pragma once
+
+#include "api/http.h"
+#include "core/options.h"
+#include "engine/definition.h"
+#include "provider/provider.h"
+#include "store/store.h"
+
+namespace syncflow::api {
+
+/// What the handlers work on. All of it outlives the handler.
+struct Backend {
+  Store& store;
+  const Registry& providers;
+  const std::vector<ConnectionConfig>& connections;
+  /// SYNCFLOW_API_KEY; empty: only this machine may come in.
+  Secret key;
+};
+
+/// The API of docs/api.md. Thread-safe.
+Handler make_handler(Backend backend);
+
+}  // namespace syncflow::api

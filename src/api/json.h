@@ -1,0 +1,20 @@
+#pragma once
+
+#include <boost/json.hpp>
+
+#include "engine/definition.h"
+#include "store/model.h"
+
+namespace syncflow::api {
+
+/// What the store keeps, as the API shows it (docs/api.md). Times are RFC 3339 in UTC; what is missing is null.
+
+/// The six members that `POST /jobs` answers with.
+boost::json::object job_receipt(const Job& job);
+boost::json::object to_json(const Job& job);
+boost::json::object to_json(const Run& run);
+/// `last_run`: the newest run of the sync, or nothing.
+boost::json::object to_json(const Sync& sync, const std::optional<Run>& last_run);
+boost::json::object to_json(const QuarantinedRow& row);
+
+}  // namespace syncflow::api

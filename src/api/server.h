@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "api/http.h"
+#include "core/clock.h"
+
+namespace syncflow::api {
+
+struct Address {
+  std::string host = "127.0.0.1";  ///< an IP address or `localhost`
+  std::uint16_t port = 3001;       ///< 0: a free one
+};
+
+/// "127.0.0.1:3001", "[::1]:3001", "0.0.0.0:80", ":3001" (every address) or "3001" (loopback).
+/// Throws Error(bad_config) that says what was expected.
+Address parse_address(const std::string& text);
+
+/// `127.0.0.1:3001`, `[::1]:3001`
+std::string to_text(const Address& address);
+
+struct Limits {
+  std::size_t header_bytes = 16 * 1024;
+  std::size_t body_bytes = 1024 * 1024;
+  /// Beyond it the connection that has waited longest for its next request is closed.
+  std::size_t connections = 512;
+  /// From the end of one answer to the end of the next request's headers.
+  std::chrono::milliseconds idle{30'000};
+  std::chrono::milliseconds body{30'000};
+  std::chrono::milliseconds answer{30'000};
+  /// How long `stop` lets answers that are on their way arrive.
+  std::chrono::milliseconds grace{2'000};
+};
+
+/// Answers HTTP/1.1 at one address: one thread for all sockets, four for the handler.
+///
+/// What is no request gets its 400, 413 or 431 here; the handler sees only whole requests with one Host.
+class Server {
+ public:
+  /// Listens as soon as it is made. Throws Error(bad_config) when the address cannot be used.
+  Server(const Address& address, Handler handler, Clock& clock, Limits limits = {});
+  /// As `stop`, and waits until all is closed.
+  ~Server();
+
+  /// Where it listens, with the port that was free.
+  Address address() const;
+
+  /// Takes no more connections, closes idle ones at once and the others after their answer. Returns at once.
+  void stop();
+
+ private:
+  class Session;
+  struct Inside;
+  std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace syncflow::api

@@ -1,0 +1,213 @@
+#include "app/config.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "app/config_checks.h"
+#include "app/dotenv.h"
+#include "app/yaml.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "engine/definition_reader.h"
+
+namespace syncflow::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kUsualEnvFile = ".env";
+constexpr std::string_view kUsualStore = "sqlite:syncflow.db";
+
+/// What the contract names and this version does not have.
+const std::vector<std::string>& providers_to_come() {
+  static const std::vector<std::string> ids = {"airtable", "google_sheets", "mongodb",
+                                               "mysql",    "notion",        "postgresql",
+                                               "sqlite",   "sqlserver",     "supabase"};
+  return ids;
+}
+
+std::string read_file(const std::string& file, const std::string& advice) {
+  std::error_code problem;
+  if (std::filesystem::is_directory(file, problem))
+    throw Error(ErrorKind::bad_config, file + " is a folder, not a file");
+  errno = 0;
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || in.bad())
+    throw Error(ErrorKind::bad_config,
+                fmt::format("cannot read {}: {}{}", file, std::strerror(errno), advice));
+  return std::move(text).str();
+}
+
+Variables read_variables(const std::string& config_file, const std::string& env_file,
+                         const Environment& environment) {
+  Variables variables{environment, {}, env_file};
+  std::string file = env_file;
+  if (env_file == kUsualEnvFile) {
+    std::error_code problem;
+    if (!std::filesystem::exists(file, problem))
+      file = (std::filesystem::path(config_file).parent_path() / file).string();
+    if (!std::filesystem::exists(file, problem)) return variables;
+  }
+  variables.dotenv_file = file;
+  variables.dotenv = parse_dotenv(read_file(file, "; --env-file names it"), file);
+  return variables;
+}
+
+class ConfigReader {
+ public:
+  ConfigReader(const std::string& file, const Registry& providers)
+      : folder_(std::filesystem::path(file).parent_path()), providers_(providers) {
+    config_.file = file;
+  }
+
+  Config read(const Reader& root) {
+    if (root.is_null()) root.fail("the file is empty");
+    root.expect_keys({"version", "store", "engine", "connections", "syncs"});
+    if (const auto version = root.find("version")) read_version(*version);
+    read_store(root);
+    if (const auto engine = root.find("engine")) read_engine(*engine);
+    if (const auto connections = root.find("connections"))
+      for (const auto& [name, connection] : connections->members()) read_connection(name, connection);
+    if (const auto syncs = root.find("syncs")) read_syncs(*syncs);
+    return std::move(config_);
+  }
+
+ private:
+  static void read_version(const Reader& version) {
+    if (version.text() != "1")
+      version.fail(fmt::format("this syncflow reads version 1, not \"{}\"", shortened(version.text())));
+  }
+
+  std::string resolved(const std::string& path) const {
+    // ":memory:" and the like are no files.
+    if (path.empty() || path.front() == ':' || folder_.empty()) return path;
+    return (folder_ / path).lexically_normal().string();
+  }
+
+  void read_store(const Reader& root) {
+    constexpr std::string_view kSqlite = "sqlite:";
+    const auto store = root.find("store");
+    const std::string text = store ? store->name() : std::string(kUsualStore);
+    if (text.substr(0, kSqlite.size()) == kSqlite) {
+      if (text.size() == kSqlite.size()) store->fail("it names no file; write sqlite:FILE");
+      config_.store = std::string(kSqlite) + resolved(text.substr(kSqlite.size()));
+      return;
+    }
+    const std::string scheme = text.substr(0, text.find(':'));
+    if (scheme == "postgresql" || scheme == "postgres" || text == "supabase")
+      store->fail(fmt::format("not supported yet: store {}; write sqlite:FILE", scheme));
+    // Whatever this is, it may hold a password.
+    store->fail(fmt::format("\"{}\" is no store; write sqlite:FILE", shortened(scheme)));
+  }
+
+  void read_engine(const Reader& place) {
+    place.expect_keys({"workers", "lease", "heartbeat", "drain"});
+    EngineSettings& engine = config_.engine;
+    if (const auto workers = place.find("workers"))
+      engine.workers = static_cast<int>(workers->number(1, 1024));
+    read_duration(place, "lease", 1s, engine.lease);
+    read_duration(place, "heartbeat", 100ms, engine.heartbeat);
+    read_duration(place, "drain", 0s, engine.drain);
+    if (engine.heartbeat * 2 > engine.lease)
+      place.fail(fmt::format(
+          "heartbeat is {} and lease is {}; heartbeat must be half of lease at most, so that one may "
+          "be late",
+          to_duration_text(engine.heartbeat), to_duration_text(engine.lease)));
+  }
+
+  static void read_duration(const Reader& place, std::string_view key, Duration least, Duration& into) {
+    const auto value = place.find(key);
+    if (!value) return;
+    into = value->duration();
+    if (into < least) value->fail(fmt::format("it must be at least {}", to_duration_text(least)));
+    if (into > 24h) value->fail("it must be at most 1d");
+  }
+
+  const Provider& read_provider(const Reader& place) const {
+    const std::string id = place.name();
+    if (const Provider* provider = providers_.find(id)) return *provider;
+    const auto& to_come = providers_to_come();
+    if (std::find(to_come.begin(), to_come.end(), id) != to_come.end())
+      place.fail("not supported yet: provider " + id);
+    const std::string near = nearest(id, to_come);
+    std::vector<std::string> ids;
+    for (const Provider& provider : providers_.all()) ids.push_back(provider.id);
+    place.fail(
+        fmt::format("unknown provider \"{}\"{}", shortened(id),
+                    near.empty() ? "; there are " + join(ids, ", ") : "; did you mean \"" + near + "\"?"));
+  }
+
+  void read_connection(const std::string& name, const Reader& place) {
+    if (name.empty()) place.fail("the name of the connection is empty");
+    if (!place.is_map()) place.fail("here belongs a map with provider and its options");
+    const Provider& provider = read_provider(place.at("provider"));
+    std::vector<std::string> keys = {"provider"};
+    for (const OptionSpec& spec : provider.options) keys.push_back(spec.name);
+    place.expect_keys(keys);
+    ConnectionConfig connection{name, provider.id, {}, place.line()};
+    for (const OptionSpec& spec : provider.options)
+      if (const auto option = place.find(spec.name))
+        connection.options.set(spec.name, read_option(*option, spec));
+    check_options(connection.options, provider.options, place.where());
+    config_.connections.push_back(std::move(connection));
+  }
+
+  std::string read_option(const Reader& place, const OptionSpec& spec) const {
+    // Checked alone first, so that the sentence names its own line.
+    Options alone;
+    alone.set(spec.name, place.text());
+    OptionSpec only = spec;
+    only.required = false;
+    check_options(alone, {only}, place.where());
+    return spec.kind == OptionKind::path ? resolved(place.text()) : place.text();
+  }
+
+  void read_syncs(const Reader& syncs) {
+    std::vector<Reader> places = syncs.items();
+    for (const Reader& place : places) {
+      config_.syncs.push_back(read_sync(place));
+      Config::SyncLines lines{place.line(), {}};
+      for (const Reader& table : place.at("tables").items()) lines.tables.push_back(table.line());
+      config_.lines.push_back(std::move(lines));
+      check_connections(place, config_, providers_);
+    }
+    check_syncs(places, config_);
+  }
+
+  std::filesystem::path folder_;
+  const Registry& providers_;
+  Config config_;
+};
+
+}  // namespace
+
+Environment process_environment() {
+  return [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
+
+Config load_config(const std::string& file, const std::string& env_file, const Registry& providers,
+                   const Environment& environment) {
+  Node document =
+      parse_yaml(read_file(file, "; -c names another file, and examples/ holds some to begin with"), file);
+  fill_in(document, read_variables(file, env_file, environment), file);
+  return ConfigReader(file, providers).read(Reader(document, file));
+}
+
+std::optional<std::string> find_variable(const std::string& name, const std::string& file,
+                                         const std::string& env_file, const Environment& environment) {
+  return read_variables(file, env_file, environment).find(name);
+}
+
+}  // namespace syncflow::app

@@ -1,0 +1,52 @@
+#include "cli/cli.h"
+
+#include <ostream>
+
+#include "core/error.h"
+
+namespace syncflow::cli {
+namespace {
+
+int execute(const Invocation& line, const Surroundings& with) {
+  if (with.configure_log) with.configure_log(line);
+  switch (line.command) {
+    case Command::serve: return with.serve(line, with.load_config(line.config_file, line.env_file));
+    case Command::run:
+    case Command::resync: return run(line, with);
+    case Command::validate: return validate(line, with);
+    case Command::check: return check(line, with);
+    case Command::discover: return discover(line, with);
+    case Command::providers: return providers(line, with);
+    case Command::jobs: return jobs(line, with);
+    case Command::quarantine: return quarantine(line, with);
+    case Command::resume: return resume(line, with);
+    case Command::forget: return forget(line, with);
+    case Command::migrate: return migrate(line, with);
+  }
+  throw Error(ErrorKind::bug, "a command without a function");
+}
+
+int exit_code_of(const Error& error, Command command) {
+  // `serve` could not start: what happens later it tells in its log.
+  if (error.kind() == ErrorKind::bad_config || command == Command::serve) return 2;
+  return error.kind() == ErrorKind::cancelled ? 130 : 1;  // 130: as shells call a program that Ctrl-C ended
+}
+
+}  // namespace
+
+int command_line(const std::vector<std::string>& arguments, const Surroundings& with) {
+  const auto parsed = parse_arguments(arguments);
+  if (const auto* message = std::get_if<Message>(&parsed)) {
+    (message->exit_code == 0 ? with.out : with.err) << message->text << std::flush;
+    return message->exit_code;
+  }
+  const Invocation& line = std::get<Invocation>(parsed);
+  try {
+    return execute(line, with);
+  } catch (const Error& error) {
+    with.err << "syncflow: " << error.what() << "\n" << std::flush;
+    return exit_code_of(error, line.command);
+  }
+}
+
+}  // namespace syncflow::cli

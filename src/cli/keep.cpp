@@ -1,0 +1,210 @@
+// The commands on what the store keeps: jobs, quarantine, resume, forget, migrate.
+
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <ostream>
+
+#include "cli/cli.h"
+#include "cli/columns.h"
+#include "cli/report.h"
+#include "cli/stores.h"
+#include "core/json.h"
+#include "core/text.h"
+
+namespace syncflow::cli {
+namespace {
+
+struct Opened {
+  Config config;
+  std::unique_ptr<Store> store;
+};
+
+Opened open(const Invocation& line, const Surroundings& with) {
+  Config config = with.load_config(line.config_file, line.env_file);
+  std::unique_ptr<Store> store = open_existing_store(config, with.clock);
+  return {std::move(config), std::move(store)};
+}
+
+boost::json::value time(const std::optional<Time>& time) {
+  return time ? boost::json::value(to_rfc3339(*time)) : boost::json::value(nullptr);
+}
+
+// --- jobs ---
+
+boost::json::object to_json(const Job& job) {
+  return {{"id", job.id},
+          {"sync_id", job.sync_id},
+          {"team_id", job.team_id},
+          {"status", name_of(job.status)},
+          {"trigger", name_of(job.trigger)},
+          {"retry_count", job.retry_count},
+          {"created_at", to_rfc3339(job.created_at)},
+          {"started_at", time(job.started_at)},
+          {"finished_at", time(job.finished_at)},
+          {"run_after", to_rfc3339(job.run_after)},
+          {"error", job.error.empty() ? boost::json::value(nullptr) : boost::json::value(job.error)}};
+}
+
+boost::json::object to_json(const Run& run) {
+  boost::json::object shown{
+      {"id", run.id}, {"attempt", run.attempt}, {"status", run.status}, {"strategy", run.strategy}};
+  for (const NamedFigure& figure : kFigures) shown[figure.name] = run.figures.*figure.count;
+  shown["started_at"] = to_rfc3339(run.started_at);
+  shown["finished_at"] = time(run.finished_at);
+  shown["error"] = run.error.empty() ? boost::json::value(nullptr) : boost::json::value(run.error);
+  return shown;
+}
+
+/// The name that people know, or the id of a sync that the store does not have.
+std::string sync_name(Store& store, const std::string& sync_id) {
+  const std::optional<Sync> sync = store.find_sync(sync_id);
+  return sync ? sync->name : sync_id;
+}
+
+/// The newest jobs of the named syncs, or of all.
+std::vector<Job> wanted_jobs(const Invocation& line, Store& store) {
+  Page page;
+  page.status = line.status;
+  page.limit = line.limit;
+  if (line.syncs.empty()) return store.list_jobs(page).items;
+  std::vector<Job> found;
+  for (const std::string& name : line.syncs) {
+    page.sync_id = sync_named(store, name).id;
+    const std::vector<Job> of_sync = store.list_jobs(page).items;
+    found.insert(found.end(), of_sync.begin(), of_sync.end());
+  }
+  return found;
+}
+
+int list_jobs(const Invocation& line, const Surroundings& with, Store& store) {
+  std::vector<std::vector<std::string>> rows = {{"JOB", "SYNC", "STATUS", "TRIGGER", "CREATED", "ERROR"}};
+  for (const Job& job : wanted_jobs(line, store)) {
+    if (line.json) with.out << to_json_text(to_json(job)) << "\n";
+    rows.push_back({job.id, sync_name(store, job.sync_id), std::string(name_of(job.status)),
+                    std::string(name_of(job.trigger)), to_rfc3339(job.created_at), shortened(job.error)});
+  }
+  if (line.json) return 0;
+  with.out << (rows.size() == 1 ? "no jobs\n" : in_columns(rows));
+  return 0;
+}
+
+int show_job(const Invocation& line, const Surroundings& with, Store& store, const Job& job) {
+  if (line.json) {
+    boost::json::array runs;
+    for (const Run& run : store.runs_of_job(job.id)) runs.push_back(to_json(run));
+    with.out << to_json_text(boost::json::object{{"job", to_json(job)}, {"runs", std::move(runs)}}) << "\n";
+    return 0;
+  }
+  with.out << fmt::format("job {} of {}: {}, asked for by {} at {}\n", job.id, sync_name(store, job.sync_id),
+                          name_of(job.status), name_of(job.trigger), to_rfc3339(job.created_at));
+  if (!job.error.empty()) with.out << "  " << job.error << "\n";
+  std::vector<std::vector<std::string>> rows = {
+      {"  ATTEMPT", "STATUS", "STRATEGY", "STARTED", "READ", "WRITTEN", "DELETED", "QUARANTINED", "ERROR"}};
+  for (const Run& run : store.runs_of_job(job.id))
+    rows.push_back({fmt::format("  {}", run.attempt), run.status, run.strategy, to_rfc3339(run.started_at),
+                    with_commas(run.figures.read), with_commas(run.figures.written),
+                    with_commas(run.figures.deleted), with_commas(run.figures.quarantined),
+                    shortened(run.error)});
+  with.out << in_columns(rows);
+  return 0;
+}
+
+int change_job(const Invocation& line, const Surroundings& with, Store& store, const Job& job) {
+  const bool retry = line.action == "retry";
+  const std::optional<Job> changed = retry ? store.retry_job(job.id) : store.cancel_job(job.id);
+  if (!changed)
+    throw Error(ErrorKind::not_found,
+                fmt::format("job {} is {}; {}", job.id, name_of(job.status),
+                            retry ? "only a failed job can be tried again"
+                                  : "only a pending or processing job can be cancelled"));
+  with.out << (line.json ? to_json_text(to_json(*changed)) + "\n"
+                         : fmt::format("job {} is {} now\n", changed->id, name_of(changed->status)));
+  return 0;
+}
+
+}  // namespace
+
+int jobs(const Invocation& line, const Surroundings& with) {
+  const Opened opened = open(line, with);
+  if (line.action.empty() || line.action == "list") return list_jobs(line, with, *opened.store);
+  const std::optional<Job> job = opened.store->find_job(line.id);
+  if (!job) throw Error(ErrorKind::not_found, fmt::format("there is no job {}", line.id));
+  return line.action == "show" ? show_job(line, with, *opened.store, *job)
+                               : change_job(line, with, *opened.store, *job);
+}
+
+int quarantine(const Invocation& line, const Surroundings& with) {
+  const Opened opened = open(line, with);
+  Store& store = *opened.store;
+  std::vector<std::vector<std::string>> rows = {
+      {"SYNC", "TABLE", "KEY", "FIELD", "ATTEMPTS", "LAST SEEN", "REASON"}};
+  std::vector<std::string> sync_ids;
+  for (const std::string& name : line.syncs) sync_ids.push_back(sync_named(store, name).id);
+  if (sync_ids.empty()) sync_ids.emplace_back();
+  for (const std::string& sync_id : sync_ids) {
+    Page page;
+    page.sync_id = sync_id;
+    page.limit = line.limit;
+    for (const QuarantinedRow& row : store.list_quarantine(page).items) {
+      const std::string name = sync_name(store, row.sync_id);
+      if (line.json)
+        with.out << to_json_text(boost::json::object{{"sync", name},
+                                                     {"table", row.table},
+                                                     {"key", boost::json::parse(row.key.to_json())},
+                                                     {"field", row.field},
+                                                     {"reason", row.reason},
+                                                     {"attempts", row.attempts},
+                                                     {"first_seen_at", to_rfc3339(row.first_seen_at)},
+                                                     {"last_seen_at", to_rfc3339(row.last_seen_at)}})
+                 << "\n";
+      rows.push_back({name, row.table, row.key.to_json(), row.field, std::to_string(row.attempts),
+                      to_rfc3339(row.last_seen_at), row.reason});
+    }
+  }
+  if (!line.json) with.out << (rows.size() == 1 ? "no rows in quarantine\n" : in_columns(rows));
+  return 0;
+}
+
+int resume(const Invocation& line, const Surroundings& with) {
+  const Opened opened = open(line, with);
+  const Sync sync = sync_named(*opened.store, line.name);
+  if (sync.hold && sync.hold->kind == "removed")
+    throw Error(
+        ErrorKind::not_found,
+        fmt::format(
+            "sync {} left {}; put it back there, or drop what is kept for it with `syncflow forget {}`",
+            sync.name, line.config_file, sync.name));
+  if (!opened.store->lift_hold(sync.id))
+    throw Error(ErrorKind::not_found, fmt::format("sync {} is not on hold", sync.name));
+  with.out << fmt::format("sync {} goes on\n", sync.name);
+  return 0;
+}
+
+int forget(const Invocation& line, const Surroundings& with) {
+  const Opened opened = open(line, with);
+  const Sync sync = sync_named(*opened.store, line.name);
+  for (const SyncDefinition& kept : opened.config.syncs)
+    if (kept.id == sync.id)
+      throw Error(
+          ErrorKind::not_found,
+          fmt::format(
+              "sync {} still stands in {}; take it out there first, and apply the file with `run` or `serve`",
+              sync.name, line.config_file));
+  opened.store->forget_sync(sync.id);
+  with.out << fmt::format("sync {} is forgotten; its tables stay as they are\n", sync.name);
+  return 0;
+}
+
+int migrate(const Invocation& line, const Surroundings& with) {
+  if (line.print) {
+    with.out << sqlite_store_schema();
+    return 0;
+  }
+  const Config config = with.load_config(line.config_file, line.env_file);
+  open_store(config, with.clock)->ping();
+  with.out << fmt::format("the store {} is up to date\n", store_file(config));
+  return 0;
+}
+
+}  // namespace syncflow::cli

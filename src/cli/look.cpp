@@ -1,0 +1,244 @@
+// The commands that look and change nothing: validate, check, discover, providers.
+
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <ostream>
+
+#include "cli/cli.h"
+#include "cli/columns.h"
+#include "cli/report.h"
+#include "cli/stores.h"
+#include "core/json.h"
+#include "core/text.h"
+#include "engine/engine.h"
+
+namespace syncflow::cli {
+namespace {
+
+std::unique_ptr<Connection> connect(const Invocation& line, const Surroundings& with) {
+  const Config config = with.load_config(line.config_file, line.env_file);
+  if (const ConnectionConfig* connection = config.find_connection(line.name))
+    return with.providers.at(connection->provider)
+        .connect(connection->options, {with.clock, std::stop_token()});
+  std::vector<std::string> names;
+  for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
+  const std::string near = nearest(line.name, names);
+  throw Error(ErrorKind::bad_config, fmt::format("{} has no connection \"{}\"{}", line.config_file, line.name,
+                                                 near.empty() ? "; it has " + join(names, ", ")
+                                                              : "; did you mean \"" + near + "\"?"));
+}
+
+// --- validate ---
+
+std::string_view word_of(Finding::Severity severity) {
+  switch (severity) {
+    case Finding::Severity::note: return "note";
+    case Finding::Severity::warning: return "warning";
+    case Finding::Severity::error: return "error";
+  }
+  return "error";
+}
+
+std::string indented(const std::string& text) {
+  std::string out;
+  for (const std::string& line : split(text, '\n'))
+    if (!line.empty()) out += "    " + line + "\n";
+  return out;
+}
+
+std::string in_words(const Finding& finding) {
+  std::string where;
+  if (!finding.sync.empty()) where = finding.sync + ": ";
+  if (!finding.table.empty()) where += finding.table + ": ";
+  return fmt::format("{}: {}{}\n{}", word_of(finding.severity), where, finding.text, indented(finding.ddl));
+}
+
+boost::json::object to_json(const Finding& finding) {
+  return {{"severity", word_of(finding.severity)},
+          {"sync", finding.sync},
+          {"table", finding.table},
+          {"text", finding.text},
+          {"ddl", finding.ddl}};
+}
+
+// --- discover ---
+
+boost::json::object to_json(const TableInfo& table) {
+  boost::json::array fields;
+  for (const Field& field : table.schema.fields)
+    fields.push_back(boost::json::object{{"name", field.name},
+                                         {"type", name_of(field.type)},
+                                         {"native", field.native},
+                                         {"nullable", field.nullable},
+                                         {"generated", field.generated}});
+  boost::json::array key;
+  for (const std::size_t index : table.schema.key)
+    key.push_back(boost::json::value(table.schema.fields[index].name));
+  boost::json::array cursors;
+  for (const CursorCandidate& candidate : table.cursor_candidates)
+    cursors.push_back(boost::json::object{
+        {"field", candidate.field}, {"indexed", candidate.indexed}, {"note", candidate.note}});
+  boost::json::array warnings;
+  for (const std::string& warning : table.warnings) warnings.push_back(boost::json::value(warning));
+  return {
+      {"table", table.schema.table},
+      {"rows", table.row_estimate < 0 ? boost::json::value(nullptr) : boost::json::value(table.row_estimate)},
+      {"key", std::move(key)},
+      {"fields", std::move(fields)},
+      {"cursors", std::move(cursors)},
+      {"warnings", std::move(warnings)}};
+}
+
+std::string notes_on(const TableInfo& table, std::size_t index) {
+  const Field& field = table.schema.fields[index];
+  std::vector<std::string> notes;
+  for (const std::size_t key : table.schema.key)
+    if (key == index) notes.emplace_back("key");
+  if (!field.nullable) notes.emplace_back("not null");
+  if (field.generated) notes.emplace_back("generated");
+  for (const CursorCandidate& candidate : table.cursor_candidates)
+    if (candidate.field == field.name)
+      notes.push_back((candidate.indexed ? "cursor" : "cursor, no index") +
+                      (candidate.note.empty() ? "" : ": " + candidate.note));
+  return join(notes, ", ");
+}
+
+std::string in_words(const TableInfo& table) {
+  const std::string rows =
+      table.row_estimate < 0 ? "" : fmt::format(", about {} rows", with_commas(table.row_estimate));
+  std::vector<std::vector<std::string>> fields = {{"  FIELD", "TYPE", "NATIVE TYPE", "NOTES"}};
+  for (std::size_t i = 0; i < table.schema.fields.size(); ++i) {
+    const Field& field = table.schema.fields[i];
+    fields.push_back({"  " + field.name, std::string(name_of(field.type)), field.native, notes_on(table, i)});
+  }
+  std::string out = fmt::format("{}{}\n{}", table.schema.table, rows, in_columns(fields));
+  for (const std::string& warning : table.warnings) out += "  warning: " + warning + "\n";
+  return out;
+}
+
+// --- providers ---
+
+std::string abilities(const Capabilities& can) {
+  std::vector<std::string> words;
+  if (can.source) words.emplace_back("source");
+  if (can.destination) words.emplace_back("destination");
+  if (can.cursor) words.emplace_back("cursor");
+  if (can.feed) words.emplace_back("feed");
+  if (can.diff) words.emplace_back("diff");
+  if (can.webhooks) words.emplace_back("webhooks");
+  if (can.create_table) words.emplace_back("create");
+  return join(words, ", ");
+}
+
+std::string_view name_of(OptionKind kind) {
+  switch (kind) {
+    case OptionKind::text: return "text";
+    case OptionKind::secret: return "secret";
+    case OptionKind::number: return "number";
+    case OptionKind::choice: return "choice";
+    case OptionKind::path: return "path";
+    case OptionKind::url: return "url";
+  }
+  return "text";
+}
+
+boost::json::object to_json(const OptionSpec& option) {
+  boost::json::array choices;
+  for (const std::string& choice : option.choices) choices.push_back(boost::json::value(choice));
+  return {{"name", option.name},        {"kind", name_of(option.kind)},  {"required", option.required},
+          {"default", option.fallback}, {"choices", std::move(choices)}, {"help", option.help}};
+}
+
+boost::json::object to_json(const Provider& provider) {
+  const Capabilities& can = provider.can;
+  boost::json::array options;
+  for (const OptionSpec& option : provider.options) options.push_back(to_json(option));
+  return {{"id", provider.id},
+          {"name", provider.name},
+          {"can",
+           {{"source", can.source},
+            {"destination", can.destination},
+            {"cursor", can.cursor},
+            {"feed", can.feed},
+            {"diff", can.diff},
+            {"webhooks", can.webhooks},
+            {"create", can.create_table}}},
+          {"options", std::move(options)}};
+}
+
+std::string in_words(const Provider& provider) {
+  std::vector<std::vector<std::string>> options = {{"  OPTION", "KIND", "DEFAULT", "MEANING"}};
+  for (const OptionSpec& option : provider.options) {
+    const std::string help =
+        option.choices.empty() ? option.help : fmt::format("{} ({})", option.help, join_or(option.choices));
+    options.push_back({"  " + option.name, std::string(name_of(option.kind)),
+                       option.required ? "(required)" : option.fallback, help});
+  }
+  return fmt::format("{} ({}): {}\n{}", provider.id, provider.name, abilities(provider.can),
+                     in_columns(options));
+}
+
+}  // namespace
+
+int validate(const Invocation& line, const Surroundings& with) {
+  const Config config = with.load_config(line.config_file, line.env_file);
+  (void)store_file(config);  // throws for a store that is not supported
+  const ScratchStore store(with.clock);
+  Engine engine({*store, with.providers, with.clock, config, {}});
+  engine.apply_config();
+  std::size_t errors = 0;
+  if (line.online) {
+    for (const Finding& finding : engine.validate_online({})) {
+      with.out << (line.json ? to_json_text(to_json(finding)) + "\n" : in_words(finding)) << std::flush;
+      if (finding.severity == Finding::Severity::error) ++errors;
+    }
+  }
+  if (!line.json)
+    with.out << fmt::format("{}: {} connections, {} syncs: {}\n", line.config_file, config.connections.size(),
+                            config.syncs.size(), errors == 0 ? "right" : fmt::format("{} to mend", errors));
+  return errors == 0 ? 0 : 2;
+}
+
+int check(const Invocation& line, const Surroundings& with) {
+  const Access access = connect(line, with)->check();
+  if (line.json) {
+    boost::json::array can(access.can.begin(), access.can.end());
+    boost::json::array warnings(access.warnings.begin(), access.warnings.end());
+    with.out << to_json_text(boost::json::object{{"connection", line.name},
+                                                 {"system", access.system},
+                                                 {"user", access.user},
+                                                 {"can", std::move(can)},
+                                                 {"warnings", std::move(warnings)}})
+             << "\n";
+    return 0;
+  }
+  with.out << fmt::format("{}: logged in to {}{}\n", line.name, access.system,
+                          access.user.empty() ? "" : " as " + access.user);
+  for (const std::string& right : access.can) with.out << "  can: " << right << "\n";
+  for (const std::string& warning : access.warnings) with.out << "  warning: " << warning << "\n";
+  return 0;
+}
+
+int discover(const Invocation& line, const Surroundings& with) {
+  for (const TableInfo& table : connect(line, with)->discover(line.table))
+    with.out << (line.json ? to_json_text(to_json(table)) + "\n" : in_words(table));
+  return 0;
+}
+
+int providers(const Invocation& line, const Surroundings& with) {
+  if (line.action == "show") {
+    const Provider& provider = with.providers.at(line.name);
+    with.out << (line.json ? to_json_text(to_json(provider)) + "\n" : in_words(provider));
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows = {{"PROVIDER", "NAME", "CAN"}};
+  for (const Provider& provider : with.providers.all()) {
+    if (line.json) with.out << to_json_text(to_json(provider)) << "\n";
+    rows.push_back({provider.id, provider.name, abilities(provider.can)});
+  }
+  if (!line.json) with.out << in_columns(rows);
+  return 0;
+}
+
+}  // namespace syncflow::cli

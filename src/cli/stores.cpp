@@ -1,0 +1,70 @@
+#include "cli/stores.h"
+
+#include <fmt/core.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace syncflow::cli {
+namespace {
+
+constexpr std::string_view kSqlite = "sqlite:";
+
+}  // namespace
+
+std::string store_file(const Config& config) {
+  if (config.store.substr(0, kSqlite.size()) != kSqlite)
+    throw Error(ErrorKind::bad_config,
+                fmt::format("not supported yet: store {}; write \"store: sqlite:FILE\"",
+                            without_password(config.store)));
+  std::string file = config.store.substr(kSqlite.size());
+  if (file.empty())
+    throw Error(ErrorKind::bad_config, "the store names no file; write \"store: sqlite:FILE\"");
+  return file;
+}
+
+std::unique_ptr<Store> open_store(const Config& config, Clock& clock) {
+  return open_sqlite_store(store_file(config), clock);
+}
+
+std::unique_ptr<Store> open_existing_store(const Config& config, Clock& clock) {
+  const std::string file = store_file(config);
+  std::error_code unreadable;
+  if (!std::filesystem::exists(file, unreadable))
+    throw Error(ErrorKind::not_found,
+                fmt::format("there is no store {} yet; `syncflow run`, `serve` or `migrate` makes it", file));
+  return open_sqlite_store(file, clock);
+}
+
+ScratchStore::ScratchStore(Clock& clock) {
+  std::string folder = (std::filesystem::temp_directory_path() / "syncflow-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr)
+    throw Error(ErrorKind::unavailable,
+                fmt::format("cannot make a temporary folder {}: {}", folder, std::strerror(errno)));
+  folder_ = folder;
+  store_ = open_sqlite_store(folder + "/store.db", clock);
+}
+
+ScratchStore::~ScratchStore() {
+  store_.reset();
+  std::error_code left_behind;  // in a temporary folder, where somebody else sweeps
+  std::filesystem::remove_all(folder_, left_behind);
+}
+
+Sync sync_named(Store& store, const std::string& name) {
+  if (std::optional<Sync> sync = store.find_sync_named(name)) return *sync;
+  std::vector<std::string> known;
+  Page page;
+  page.limit = 1000;
+  for (const Sync& sync : store.list_syncs(page).items) known.push_back(sync.name);
+  const std::string near = nearest(name, known);
+  throw Error(ErrorKind::not_found, fmt::format("there is no sync \"{}\" in the store{}", name,
+                                                near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+}
+
+}  // namespace syncflow::cli

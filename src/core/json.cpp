@@ -1,0 +1,51 @@
+#include "core/json.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+
+namespace syncflow {
+namespace {
+
+void append(const boost::json::value& value, std::string& out);
+
+void append(const boost::json::array& array, std::string& out) {
+  out += '[';
+  for (const boost::json::value& element : array) {
+    if (&element != array.data()) out += ',';
+    append(element, out);
+  }
+  out += ']';
+}
+
+void append(const boost::json::object& object, std::string& out) {
+  out += '{';
+  bool first = true;
+  for (const auto& member : object) {
+    if (!first) out += ',';
+    first = false;
+    out += boost::json::serialize(member.key());
+    out += ':';
+    append(member.value(), out);
+  }
+  out += '}';
+}
+
+void append(const boost::json::value& value, std::string& out) {
+  if (const auto* object = value.if_object()) return append(*object, out);
+  if (const auto* array = value.if_array()) return append(*array, out);
+  // JSON has no word for infinities.
+  if (const auto* number = value.if_double())
+    out += std::isfinite(*number) ? fmt::format("{}", *number) : "null";
+  else out += boost::json::serialize(value);
+}
+
+}  // namespace
+
+std::string to_json_text(const boost::json::value& value) {
+  std::string out;
+  append(value, out);
+  return out;
+}
+
+}  // namespace syncflow

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <boost/json.hpp>
+#include <string>
+
+namespace syncflow {
+
+/// As boost::json::serialize, but with numbers as people write them: 0.12 instead of 1.2E-1.
+std::string to_json_text(const boost::json::value& value);
+
+}  // namespace syncflow

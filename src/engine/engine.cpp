@@ -1,0 +1,291 @@
+#include "engine/engine.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <set>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "core/uuid.h"
+#include "engine/look.h"
+#include "engine/poller.h"
+#include "engine/retry_policy.h"
+#include "engine/sync_run.h"
+#include "engine/validation.h"
+#include "engine/worker_pool.h"
+
+namespace syncflow {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kPollerThreads = 2;
+constexpr Duration kQueuePoll = 500ms;
+constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
+constexpr Duration kSweepEvery = 1h;
+
+Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
+  Sync sync;
+  sync.id = definition.id;
+  sync.name = definition.name;
+  sync.team_id = definition.team_id;
+  sync.status = definition.status;
+  sync.provider = parts.provider_of(definition.source).id;
+  sync.source = definition.source;
+  sync.destination = definition.destination;
+  sync.schedule = definition.schedule;
+  sync.definition = to_json(definition);
+  return sync;
+}
+
+}  // namespace
+
+struct Engine::Inside {
+  EngineParts parts;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<Poller> poller;
+  std::jthread sweeper;
+};
+
+Engine::Engine(Parts parts)
+    : inside_(std::make_unique<Inside>(Inside{
+          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)}, nullptr,
+          nullptr, {}})) {}
+
+Engine::~Engine() { stop(); }
+
+void Engine::apply_config() {
+  EngineParts& parts = inside_->parts;
+  std::vector<Sync> syncs;
+  for (const SyncDefinition& definition : parts.config.syncs) {
+    try {
+      const Capabilities& source = parts.provider_of(definition.source).can;
+      const Capabilities& destination = parts.provider_of(definition.destination).can;
+      if (!source.source)
+        throw Error(ErrorKind::bad_config, fmt::format("connection {} cannot be a source", definition.source));
+      if (!destination.destination)
+        throw Error(ErrorKind::bad_config, fmt::format("connection {} cannot be a destination", definition.destination));
+      syncs.push_back(to_sync(definition, parts));
+    } catch (const Error& error) {
+      throw error.while_doing(fmt::format("sync {}", definition.name));
+    }
+  }
+  parts.store.apply_syncs(syncs);
+}
+
+void Engine::start() {
+  Inside& inside = *inside_;
+  inside.workers = std::make_unique<WorkerPool>(inside.parts, inside.parts.config.engine.workers);
+  inside.poller = std::make_unique<Poller>(inside.parts, kPollerThreads);
+  inside.sweeper = std::jthread([&inside](std::stop_token stop) {
+    while (inside.parts.clock.sleep(kSweepEvery, stop)) {
+      try {
+        inside.parts.store.sweep(kKeepFinished);
+      } catch (const Error& error) {
+        log::warn("Old jobs could not be swept.", {{"error", error.what()}});
+      }
+    }
+  });
+}
+
+void Engine::stop() {
+  Inside& inside = *inside_;
+  if (!inside.workers) return;
+  inside.sweeper.request_stop();
+  inside.poller->request_stop();
+  inside.workers->request_stop();
+  if (!inside.workers->wait(inside.parts.config.engine.drain))
+    log::warn("Runs did not end in time; they are handed back once their statement ends.");
+  inside.poller.reset();
+  inside.workers.reset();
+  inside.sweeper = {};
+}
+
+std::unique_ptr<Connection> Engine::connect(const std::string& connection_name, std::stop_token stop) {
+  return inside_->parts.connect(connection_name, std::move(stop));
+}
+
+std::vector<Finding> Engine::validate_online(std::stop_token stop) { return validate(inside_->parts, std::move(stop)); }
+
+namespace {
+
+/// Brings some syncs up to date once, in the calling thread and a few more.
+class OneRound {
+ public:
+  OneRound(const EngineParts& parts, std::vector<Sync> syncs, const std::function<void(const SyncReport&)>& on_report,
+           std::stop_token stop)
+      : parts_(parts), syncs_(std::move(syncs)), on_report_(on_report), stop_(std::move(stop)) {}
+
+  std::vector<SyncReport> run(bool resync) {
+    for (const Sync& sync : syncs_) prepare(sync, resync);
+    const auto workers = std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
+    std::vector<std::jthread> helpers;
+    for (std::size_t i = 1; i < workers; ++i) helpers.emplace_back([this] { guarded_work(); });
+    guarded_work();
+    helpers.clear();
+    if (failure_) std::rethrow_exception(failure_);
+    std::vector<SyncReport> reports;
+    for (const Sync& sync : syncs_) reports.push_back(reports_[sync.id]);
+    return reports;
+  }
+
+ private:
+  void prepare(const Sync& sync, bool resync) {
+    SyncReport& report = reports_[sync.id];
+    report.sync = sync.name;
+    // A person who runs a sync has mended what held it; what only a person may lift stays.
+    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake") parts_.store.lift_hold(sync.id);
+    bool wanted = resync;
+    Looked looked;
+    if (!wanted) {
+      try {
+        PlanCache plans;
+        looked = look_for_changes(parts_, plans, sync, stop_);
+        wanted = looked.changed || parts_.store.count_quarantine(sync.id) > 0;
+        parts_.store.polled(sync.id, parts_.store.clock().now(), parts_.store.clock().now() + parse_schedule(sync.schedule),
+                            0, sync.message);
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        // The job tells it, with retries and holds as for any other.
+        wanted = true;
+      }
+    }
+    // Jobs that wait already belong to this round too.
+    Page waiting;
+    waiting.sync_id = sync.id;
+    waiting.status = "pending";
+    waiting.limit = 1;
+    if (!wanted && parts_.store.list_jobs(waiting).items.empty()) return finish_idle(sync, looked);
+    const auto asked = parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
+    report.job_id = asked.job.id;
+    open_.insert(sync.id);
+  }
+
+  void finish_idle(const Sync& sync, const Looked& looked) {
+    SyncReport& report = reports_[sync.id];
+    report.status = "completed";
+    const SyncDefinition definition = definition_from_json(sync.definition);
+    for (std::size_t i = 0; i < definition.tables.size(); ++i) {
+      const std::string strategy(name_of(looked.strategies.at(i)));
+      report.tables.push_back({definition.tables[i].source, definition.tables[i].destination, strategy, {}});
+      report.strategy = report.strategy.empty() || report.strategy == strategy ? strategy : "mixed";
+    }
+    if (on_report_) on_report_(report);
+  }
+
+  void guarded_work() {
+    try {
+      work();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      stop_all_ = true;
+    }
+  }
+
+  void work() {
+    const std::string owner = random_uuid();
+    for (;;) {
+      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop; the next run goes on where this one stood");
+      std::vector<std::string> only;
+      {
+        const std::lock_guard lock(mutex_);
+        if (open_.empty() || stop_all_) return;
+        only.assign(open_.begin(), open_.end());
+      }
+      const auto claim = parts_.store.claim(owner, parts_.config.engine.lease, only);
+      if (claim) {
+        add(claim->sync, run_claim(parts_, *claim, stop_));
+      } else {
+        close_what_others_ended(only);
+        parts_.store.wait_for_jobs(kQueuePoll, stop_, only);
+      }
+    }
+  }
+
+  void add(const Sync& sync, SyncReport piece) {
+    const std::lock_guard lock(mutex_);
+    SyncReport& report = reports_[sync.id];
+    report.figures += piece.figures;
+    report.seconds += piece.seconds;
+    report.error = piece.error;
+    report.hold = piece.hold;
+    if (!piece.strategy.empty()) report.strategy = piece.strategy;
+    add_tables(report.tables, piece.tables);
+    if (piece.status == "pending") return;
+    report.status = piece.status;
+    if (!piece.job_id.empty()) report.job_id = piece.job_id;
+    report.in_quarantine = parts_.store.count_quarantine(sync.id);
+    close(sync.id);
+  }
+
+  /// A job may have been cancelled, or failed before it was claimed.
+  void close_what_others_ended(const std::vector<std::string>& sync_ids) {
+    for (const std::string& id : sync_ids) {
+      std::string job_id;
+      {
+        const std::lock_guard lock(mutex_);
+        job_id = reports_[id].job_id;
+      }
+      const auto job = parts_.store.find_job(job_id);
+      if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) continue;
+      const std::lock_guard lock(mutex_);
+      if (open_.count(id) == 0) continue;
+      reports_[id].status = job && job->status == JobStatus::completed ? "completed" : "failed";
+      reports_[id].error = job ? job->error : "the job is gone from the queue";
+      close(id);
+    }
+  }
+
+  void close(const std::string& sync_id) {
+    if (open_.erase(sync_id) != 0 && on_report_) on_report_(reports_[sync_id]);
+  }
+
+  const EngineParts& parts_;
+  const std::vector<Sync> syncs_;
+  const std::function<void(const SyncReport&)>& on_report_;
+  const std::stop_token stop_;
+  std::mutex mutex_;
+  std::set<std::string> open_;  ///< sync ids that are not done
+  std::map<std::string, SyncReport> reports_;
+  std::exception_ptr failure_;
+  bool stop_all_ = false;
+};
+
+std::vector<Sync> chosen_syncs(const EngineParts& parts, const std::vector<std::string>& names) {
+  std::vector<Sync> chosen;
+  std::vector<std::string> known;
+  for (const SyncDefinition& definition : parts.config.syncs) {
+    known.push_back(definition.name);
+    const bool named = std::find(names.begin(), names.end(), definition.name) != names.end();
+    const auto sync = parts.store.find_sync(definition.id);
+    if (!sync) throw Error(ErrorKind::bug, fmt::format("sync {} is not in the store", definition.name));
+    if (named && definition.status != SyncStatus::active)
+      throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it", definition.name,
+                                                     name_of(definition.status)));
+    if (named || (names.empty() && definition.status == SyncStatus::active)) chosen.push_back(*sync);
+  }
+  for (const std::string& name : names)
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      const std::string near = nearest(name, known);
+      throw Error(ErrorKind::bad_config,
+                  fmt::format("there is no sync \"{}\"{}", name,
+                              near.empty() ? "; there are " + join(known, ", ") : "; did you mean \"" + near + "\"?"));
+    }
+  return chosen;
+}
+
+}  // namespace
+
+std::vector<SyncReport> Engine::run_once(const std::vector<std::string>& sync_names, bool resync,
+                                         const std::function<void(const SyncReport&)>& on_report, std::stop_token stop) {
+  const EngineParts& parts = inside_->parts;
+  OneRound round(parts, chosen_syncs(parts, sync_names), on_report, std::move(stop));
+  return round.run(resync);
+}
+
+}  // namespace syncflow

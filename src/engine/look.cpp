@@ -1,0 +1,157 @@
+#include "engine/look.h"
+
+#include <unordered_set>
+
+#include "core/error.h"
+#include "engine/mapper.h"
+#include "engine/row_tracker.h"
+
+namespace syncflow {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kLookRows = 1'000;
+constexpr std::size_t kLookBytes = 2u << 20;
+/// A quarantined row is tried again after this time, doubled with each attempt up to the longest.
+constexpr Duration kQuarantineWait = 1min;
+constexpr Duration kLongestQuarantineWait = 1h;
+
+/// Looks at one mapping.
+class Look {
+ public:
+  Look(const EngineParts& parts, PlanCache& plans, const SyncDefinition& sync, const TableMapping& mapping, Connection& connection,
+       std::stop_token stop)
+      : parts_(parts), plans_(plans), sync_(sync), mapping_(mapping), connection_(connection), stop_(std::move(stop)) {}
+
+  bool changed() {
+    const auto state = parts_.store.find_mapping(sync_.id, mapping_.name());
+    if (!state || state->position.empty()) return true;
+    if (state->fingerprint_data != data_fingerprint(sync_, mapping_)) return true;
+    if (state->fingerprint_shape != shape_fingerprint(mapping_)) return true;
+    if (quarantine_is_due()) return true;
+    const TablePlan plan = planned();
+    strategy_ = plan.source.strategy;
+    const auto source = connection_.open_source(plan.source);
+    try {
+      const Probe probe = source->has_changes(state->position);
+      if (probe.changed == Changed::yes) return true;
+      if (probe.changed == Changed::no) return false;
+      return !all_applied(*source, *state, plan.source.strategy == Strategy::diff);
+    } catch (const Error& error) {
+      // A run says so loudly and loads again.
+      if (error.kind() == ErrorKind::position_lost) return true;
+      throw;
+    }
+  }
+
+  Strategy strategy() const { return strategy_; }
+
+ private:
+  TablePlan planned() {
+    const std::string name = sync_.id + " " + data_fingerprint(sync_, mapping_) + shape_fingerprint(mapping_);
+    const auto now = parts_.clock.monotonic();
+    if (auto known = plans_.find(name, now)) return std::move(*known);
+    const TableInfo table = connection_.discover(mapping_.source).front();
+    TablePlan plan = plan_table(mapping_, parts_.provider_of(sync_.source).can, connection_,
+                                copied_fields(parts_.config.syncs, sync_.source, mapping_.source, table.schema));
+    plan.source.fields = Mapper::needed_fields(mapping_);
+    plans_.put(name, plan, now);
+    return plan;
+  }
+
+  bool quarantine_is_due() {
+    for (const QuarantinedRow& row : parts_.store.quarantine_of(sync_.id, mapping_.name(), kLookRows)) {
+      Duration wait = kQuarantineWait;
+      for (int i = 1; i < row.attempts && wait < kLongestQuarantineWait; ++i) wait *= 2;
+      if (parts_.store.clock().now() >= row.last_seen_at + std::min(wait, kLongestQuarantineWait)) return true;
+    }
+    return false;
+  }
+
+  /// Reads from the position to the end. True: every row is as it was applied, none is missing, and the
+  /// position stands at the end now.
+  bool all_applied(Source& source, const MappingState& state, bool diff) {
+    RowTracker tracker(parts_.store, sync_.id, mapping_.name(),
+                       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, RowTracker::Trust::certain,
+                       state.generation);
+    Mapper mapper(mapping_, source.schema());
+    std::unordered_set<RowHash> met;
+    source.open(state.position);
+    for (;;) {
+      Batch batch = source.next(kLookRows, kLookBytes);
+      if (batch.listing_begins) tracker.begin_generation();
+      const Position resume = batch.resume;
+      const bool caught_up = batch.caught_up;
+      const Mapped mapped = mapper.apply(std::move(batch));
+      for (std::size_t i = 0; i < mapped.batch.changes.size(); ++i) {
+        const Change& change = mapped.batch.changes[i];
+        // What was refused waits in quarantine, by its own schedule.
+        if (change.refusal >= 0) continue;
+        const RowHash key = hash_key(mapped.batch.schema(), change);
+        if (mapped.left_filter[i] && diff && !tracker.knows(key)) continue;
+        if (!tracker.applied(key, hash_row(change.row)) && !waits_in_quarantine(mapper.source_key(change))) return false;
+        if (diff) tracker.note(key, hash_row(change.row), mapper.source_key(change));
+      }
+      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop");
+      if (!caught_up) continue;
+      if (diff) return tracker.missing().empty();
+      return parts_.store.commit_look(sync_.id, mapping_.name(), state.position, resume);
+    }
+  }
+
+  bool waits_in_quarantine(const Key& key) {
+    if (!quarantine_) {
+      quarantine_.emplace();
+      for (const QuarantinedRow& row : parts_.store.quarantine_of(sync_.id, mapping_.name(), kMostQuarantine))
+        quarantine_->insert(row.key.to_json());
+    }
+    return quarantine_->count(key.to_json()) != 0;
+  }
+
+  static constexpr std::size_t kMostQuarantine = 100'000;
+
+  const EngineParts& parts_;
+  PlanCache& plans_;
+  const SyncDefinition& sync_;
+  const TableMapping& mapping_;
+  Connection& connection_;
+  std::stop_token stop_;
+  Strategy strategy_ = Strategy::cursor;
+  std::optional<std::unordered_set<std::string>> quarantine_;
+};
+
+/// A table may get a cursor field, or lose one: that is seen after this time at the latest.
+constexpr auto kPlanAge = 10min;
+
+}  // namespace
+
+std::optional<TablePlan> PlanCache::find(const std::string& name, std::chrono::steady_clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = plans_.find(name);
+  if (found == plans_.end() || now >= found->second.until) return std::nullopt;
+  return found->second.plan;
+}
+
+void PlanCache::put(const std::string& name, const TablePlan& plan, std::chrono::steady_clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(plans_, [&](const auto& entry) { return now >= entry.second.until; });
+  plans_[name] = {plan, now + kPlanAge};
+}
+
+Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop) {
+  const SyncDefinition definition = definition_from_json(sync.definition);
+  const auto connection = parts.connect(definition.source, stop);
+  Looked looked;
+  looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");
+  if (looked.changed) return looked;
+  for (const TableMapping& mapping : definition.tables) {
+    Look look(parts, plans, definition, mapping, *connection, stop);
+    looked.changed = look.changed();
+    if (looked.changed) break;
+    looked.strategies.push_back(look.strategy());
+  }
+  return looked;
+}
+
+}  // namespace syncflow

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "engine/sync_run.h"
+#include "engine/table_plan.h"
+
+namespace syncflow {
+
+/// How tables were planned, so that a look does not read the catalogue each time. Thread-safe.
+class PlanCache {
+ public:
+  std::optional<TablePlan> find(const std::string& name, std::chrono::steady_clock::time_point now);
+  void put(const std::string& name, const TablePlan& plan, std::chrono::steady_clock::time_point now);
+
+ private:
+  struct Kept {
+    TablePlan plan;
+    std::chrono::steady_clock::time_point until;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Kept> plans_;
+};
+
+/// What a look at a sync's sources found.
+struct Looked {
+  bool changed = false;
+  /// How each mapping is read; complete only when nothing changed.
+  std::vector<Strategy> strategies;
+};
+
+/// Whether a sync has anything to do, without a job and without writing to its destination.
+///
+/// One cheap look-up for each mapping; where that says `perhaps`, the overlap is read and compared with what
+/// was applied last, and the position moves on when all of it was. Throws Error.
+Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop);
+
+}  // namespace syncflow

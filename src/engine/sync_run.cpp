@@ -1,0 +1,202 @@
+#include "engine/sync_run.h"
+
+#include <fmt/core.h>
+
+#include <optional>
+
+#include "core/error.h"
+#include "core/failpoint.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "engine/held_lease.h"
+#include "engine/retry_policy.h"
+#include "engine/table_run.h"
+
+namespace syncflow {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// After this time a run makes room for others that wait.
+constexpr auto kTurn = 60s;
+
+constexpr int kFinishAttempts = 5;
+constexpr Duration kFinishWait = 200ms;
+
+bool ends_the_run(ErrorKind kind) {
+  return kind == ErrorKind::cancelled || kind == ErrorKind::lease_lost || kind == ErrorKind::rate_limited ||
+         kind == ErrorKind::conflict;
+}
+
+/// Carries the mappings of one sync. One that fails does not stop the others' progress.
+class SyncRun {
+ public:
+  SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease)
+      : parts_(parts),
+        definition_(definition_from_json(claim.sync.definition)),
+        claim_(claim),
+        lease_(lease),
+        started_(parts.clock.monotonic()) {}
+
+  /// Throws the first failure once all mappings have had their turn.
+  void run() {
+    if (starts_over()) parts_.store.reset_sync(claim_.lease);
+    const auto source = parts_.connect(definition_.source, lease_.stop_token());
+    const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
+    RunContext context{parts_.store,  parts_.clock, definition_, parts_.config.syncs,
+                       parts_.provider_of(definition_.source).can, *source, *destination, lease_, parts_.on_progress,
+                       left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
+                       [this] { return others_wait(); }};
+    std::vector<std::unique_ptr<TableRun>> ran;
+    for (const TableMapping& mapping : definition_.tables) {
+      ran.push_back(std::make_unique<TableRun>(context, mapping));
+      attempt(mapping, [&] { ran.back()->run(); });
+      if (failure_ && ends_the_run(failure_->kind())) break;
+    }
+    // Rows that waited for other tables' rows: those are there now.
+    for (std::size_t i = 0; i < ran.size() && !(failure_ && ends_the_run(failure_->kind())); ++i)
+      if (completed_[i]) attempt(definition_.tables[i], [&] { ran[i]->retry_quarantine(); });
+    for (const auto& table : ran) collect(*table);
+    if (!message_.empty()) parts_.store.set_message(claim_.sync.id, join(message_, "\n"));
+    if (held_) throw *held_;
+    if (failure_) throw *failure_;
+  }
+
+  SyncReport& report() { return report_; }
+  const SyncDefinition& definition() const { return definition_; }
+
+ private:
+  /// A job that asks to load again does so in its first run; later ones go on where that one stood.
+  bool starts_over() {
+    for (const Job& job : claim_.jobs)
+      if (job.trigger == Trigger::resync && parts_.store.runs_of_job(job.id).size() <= 1) return true;
+    return false;
+  }
+
+  /// Fairness: a long run makes room after its batch.
+  bool others_wait() const {
+    if (parts_.clock.monotonic() - started_ < kTurn) return false;
+    const auto next = parts_.store.next_job();
+    return next && *next <= parts_.store.clock().now();
+  }
+
+  template <typename Work>
+  void attempt(const TableMapping& mapping, Work work) {
+    bool done = false;
+    try {
+      work();
+      done = true;
+    } catch (const HoldError& error) {
+      if (!held_ && !failure_) held_ = error;
+    } catch (const Error& error) {
+      log::warn("A table could not be brought up to date.",
+                {{"sync", definition_.name}, {"table", mapping.name()}, {"error", error.what()}});
+      // What ends the run goes before what merely fails it.
+      if (!failure_ || ends_the_run(error.kind())) failure_ = error.while_doing(mapping.name());
+    }
+    completed_.push_back(done);
+  }
+
+  void collect(const TableRun& table) {
+    report_.tables.push_back(table.report());
+    report_.figures += table.report().figures;
+    if (report_.strategy.empty()) report_.strategy = table.report().strategy;
+    else if (report_.strategy != table.report().strategy) report_.strategy = "mixed";
+    message_.insert(message_.end(), table.notes().begin(), table.notes().end());
+  }
+
+  const EngineParts& parts_;
+  const SyncDefinition definition_;
+  const Claim& claim_;
+  HeldLease& lease_;
+  const std::chrono::steady_clock::time_point started_;
+  SyncReport report_;
+  std::vector<bool> completed_;
+  std::vector<std::string> message_;
+  std::optional<Error> failure_;
+  std::optional<HoldError> held_;
+};
+
+/// A store that is away for a moment must not leave the sync leased for nothing.
+void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      failpoint("worker.before_finish");
+      return parts.store.finish(claim.lease, outcome);
+    } catch (const Error& error) {
+      // Whoever takes the sync over finishes its jobs.
+      log::warn("A run's end could not be noted.", {{"sync", claim.sync.name}, {"error", error.what()}});
+      if (error.kind() == ErrorKind::lease_lost || attempt == kFinishAttempts) return;
+      parts.clock.sleep(kFinishWait, {});
+    }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> EngineParts::connect(const std::string& connection_name, std::stop_token stop) const {
+  const ConnectionConfig* connection = config.find_connection(connection_name);
+  if (!connection) {
+    std::vector<std::string> names;
+    for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
+    const std::string near = nearest(connection_name, names);
+    throw Error(ErrorKind::bad_config,
+                fmt::format("there is no connection \"{}\"{}", connection_name,
+                            near.empty() ? "; there are " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
+  }
+  return providers.at(connection->provider).connect(connection->options, {clock, std::move(stop)});
+}
+
+const Provider& EngineParts::provider_of(const std::string& connection_name) const {
+  const ConnectionConfig* connection = config.find_connection(connection_name);
+  if (!connection)
+    throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"", connection_name));
+  return providers.at(connection->provider);
+}
+
+SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop) {
+  const auto began = parts.clock.monotonic();
+  SyncReport report;
+  Outcome outcome;
+  std::optional<HeldLease> lease;
+  try {
+    lease.emplace(parts.store, claim.lease, parts.config.engine, stop);
+    SyncRun run(parts, claim, *lease);
+    try {
+      run.run();
+      run.report().status = "completed";
+    } catch (const Error& error) {
+      outcome = outcome_of(error, claim.attempt, run.definition().retry, random_fraction(), parts.clock.now());
+      run.report().error = outcome.error;
+    }
+    report = std::move(run.report());
+  } catch (const Error& error) {
+    outcome = outcome_of(error, claim.attempt, {}, random_fraction(), parts.clock.now());
+    report.error = outcome.error;
+  } catch (const std::exception& error) {
+    outcome = outcome_of(Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())), claim.attempt, {},
+                         random_fraction(), parts.clock.now());
+    report.error = outcome.error;
+    log::error("A run ended by a defect.", {{"sync", claim.sync.name}, {"error", error.what()}});
+  }
+  outcome.strategy = report.strategy;
+  outcome.tables = report.tables;
+  const bool cancelled = lease && lease->cancelled();
+  finish(parts, claim, outcome);
+  lease.reset();
+
+  report.sync = claim.sync.name;
+  report.job_id = claim.jobs.empty() ? "" : claim.jobs.front().id;
+  if (outcome.kind == Outcome::Kind::failed) report.status = "failed";
+  if (outcome.kind == Outcome::Kind::retry || outcome.kind == Outcome::Kind::give_back) report.status = "pending";
+  if (cancelled) report.status = "failed";
+  if (outcome.hold) report.hold = outcome.hold->kind;
+  report.seconds = std::chrono::duration<double>(parts.clock.monotonic() - began).count();
+  if (outcome.kind == Outcome::Kind::failed)
+    log::error("A sync failed.", {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+  else if (outcome.kind == Outcome::Kind::retry)
+    log::warn("A sync will be tried again.", {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+  return report;
+}
+
+}  // namespace syncflow

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <stop_token>
+
+#include "engine/engine.h"
+
+namespace syncflow {
+
+/// What running syncs share. Outlives every run.
+struct EngineParts {
+  Store& store;
+  const Registry& providers;
+  Clock& clock;
+  Config config;
+  OnProgress on_progress;
+
+  std::unique_ptr<Connection> connect(const std::string& connection_name, std::stop_token stop) const;
+  const Provider& provider_of(const std::string& connection_name) const;
+};
+
+/// Does a claim's jobs: carries every mapping of the sync, and finishes the jobs by how that went.
+///
+/// Throws nothing: what goes wrong is the outcome, kept in the store and in the report. `stop`: of the engine.
+SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop);
+
+}  // namespace syncflow

@@ -1,0 +1,49 @@
+#include "engine/worker_pool.h"
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/uuid.h"
+
+namespace syncflow {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kQueuePoll = 1s;
+constexpr Duration kStoreTrouble = 2s;
+
+}  // namespace
+
+WorkerPool::WorkerPool(const EngineParts& parts, int workers) : parts_(parts), working_(static_cast<std::size_t>(workers)) {
+  for (int i = 0; i < workers; ++i) threads_.emplace_back([this](std::stop_token stop) { work(std::move(stop)); });
+}
+
+WorkerPool::~WorkerPool() { request_stop(); }
+
+void WorkerPool::request_stop() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+}
+
+bool WorkerPool::wait(Duration patience) {
+  std::unique_lock lock(mutex_);
+  return ended_.wait_for(lock, patience, [&] { return working_ == 0; });
+}
+
+void WorkerPool::work(std::stop_token stop) {
+  const std::string owner = random_uuid();
+  while (!stop.stop_requested()) {
+    try {
+      const auto claim = parts_.store.claim(owner, parts_.config.engine.lease);
+      if (claim) run_claim(parts_, *claim, stop);
+      else parts_.store.wait_for_jobs(kQueuePoll, stop);
+    } catch (const Error& error) {
+      log::error("The queue cannot be read; trying again.", {{"error", error.what()}});
+      parts_.clock.sleep(kStoreTrouble, stop);
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  --working_;
+  ended_.notify_all();
+}
+
+}  // namespace syncflow

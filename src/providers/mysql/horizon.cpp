@@ -1,0 +1,160 @@
+#include "providers/mysql/horizon.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/calendar.h"
+#include "core/uuid.h"
+
+namespace syncflow::mysql {
+namespace {
+
+/// The server makes the list anew only when nobody has read it for a tenth of a second.
+constexpr const char* kWaitForANewList = "DO SLEEP(0.12)";
+constexpr int kMostTries = 20;
+
+/// trx_started is in the time zone of the server's machine. In the hour that clocks show twice it is taken for the earlier.
+constexpr const char* kStartedInUtc =
+    "CAST(IF(CONVERT_TZ(CONVERT_TZ(trx_started, 'SYSTEM', '+00:00') - INTERVAL 1 HOUR, '+00:00', 'SYSTEM') = "
+    "trx_started, "
+    "CONVERT_TZ(trx_started, 'SYSTEM', '+00:00') - INTERVAL 1 HOUR, CONVERT_TZ(trx_started, 'SYSTEM', "
+    "'+00:00')) AS CHAR)";
+
+std::string name_of_transaction(const std::string& thread, const std::string& started) {
+  return thread + "@" + started;
+}
+
+std::string name_of_statement(const std::string& thread, long long begun) {
+  return fmt::format("statement {}@{}", thread, begun);
+}
+
+}  // namespace
+
+Time parse_server_time(std::string_view text) {
+  const auto parsed = parse_iso(text);
+  if (!parsed) throw Error(ErrorKind::bug, fmt::format("the server's time \"{}\" cannot be read", text));
+  return Time(std::chrono::microseconds(parsed->days * kMicrosecondsPerDay + parsed->microseconds));
+}
+
+bool Horizon::is_visible() {
+  // MariaDB answers with an empty table where the right is missing, MySQL with an error; this table is never empty.
+  try {
+    return !session_.rows("SELECT 1 FROM information_schema.INNODB_METRICS LIMIT 1").empty();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::forbidden) throw;
+    return false;
+  }
+}
+
+Time Horizon::now() {
+  return parse_server_time(session_.rows("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)").at(0).at(0).value());
+}
+
+OpenTransactions Horizon::list() {
+  OpenTransactions out;
+  out.at = now() - replication_lag();
+  // A transaction of our own: where the list shows it in the middle of this very statement, the list is newer than `at`.
+  session_.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+  for (int attempt = 1; !try_list(out); ++attempt) {
+    if (attempt == kMostTries)
+      throw Error(
+          ErrorKind::unavailable,
+          fmt::format(
+              "{}: information_schema.innodb_trx was not made anew for {} tries: other sessions read it more "
+              "often than every 100 ms",
+              session_.target().shown(), kMostTries));
+    session_.execute(kWaitForANewList);
+  }
+  session_.execute("COMMIT");
+  for (const WaitingStatement& statement : waiting_statements()) {
+    // When it began is only known by the difference of two clocks that count seconds.
+    for (const long long second : {statement.begun - 1, statement.begun, statement.begun + 1})
+      out.names.insert(name_of_statement(statement.thread, second));
+    const Time start{std::chrono::seconds(statement.begun - 1)};
+    out.oldest_start = std::min(out.oldest_start.value_or(start), start);
+  }
+  return out;
+}
+
+bool Horizon::try_list(OpenTransactions& out) {
+  const std::string nonce = random_uuid();
+  const std::string own = std::to_string(session_.id());
+  out.names.clear();
+  out.oldest_start.reset();
+  bool fresh = false;
+  // READ ONLY transactions will never write. Those that only read so far may.
+  for (const TextRow& row :
+       session_.rows(fmt::format("SELECT /* {} */ CAST(trx_mysql_thread_id AS CHAR), CAST(trx_started AS "
+                                 "CHAR), {}, trx_is_read_only, trx_query "
+                                 "FROM information_schema.innodb_trx",
+                                 nonce, kStartedInUtc))) {
+    const std::string thread = row[0].value_or("0");
+    if (thread == own) {
+      fresh = fresh || row[4].value_or("").find(nonce) != std::string::npos;
+      continue;
+    }
+    if (row[3] == "1") continue;
+    const std::string started = row[1].value_or("");
+    out.names.insert(name_of_transaction(thread, started));
+    // An XA transaction leaves its session when it is prepared, and has no thread from then on.
+    out.names.insert(name_of_transaction("0", started));
+    const Time start = parse_server_time(row[2].value_or(""));
+    out.oldest_start = std::min(out.oldest_start.value_or(start), start);
+  }
+  return fresh;
+}
+
+/// A statement that waits for a lock on its table, or for a backup, has fixed its NOW() but has no transaction yet.
+/// Those that have only just begun are left to the overlap: nearly all of them are over in a moment.
+std::vector<WaitingStatement> Horizon::waiting_statements() {
+  std::vector<WaitingStatement> out;
+  for (const TextRow& row :
+       session_.rows("SELECT CAST(p.ID AS CHAR), CAST(UNIX_TIMESTAMP() - p.TIME AS CHAR) FROM "
+                     "information_schema.PROCESSLIST p "
+                     "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.ID "
+                     "WHERE p.COMMAND IN ('Query', 'Execute') AND p.TIME >= 1 AND p.ID <> CONNECTION_ID() "
+                     "AND t.trx_mysql_thread_id IS NULL"))
+    out.push_back({row[0].value_or(""), std::strtoll(row[1].value_or("0").c_str(), nullptr, 10)});
+  return out;
+}
+
+std::set<std::string> Horizon::names_now() {
+  std::set<std::string> names;
+  for (const TextRow& row : session_.rows("SELECT CAST(trx_mysql_thread_id AS CHAR), CAST(trx_started AS "
+                                          "CHAR) FROM information_schema.innodb_trx "
+                                          "WHERE trx_mysql_thread_id <> CONNECTION_ID()"))
+    names.insert(name_of_transaction(row[0].value_or("0"), row[1].value_or("")));
+  for (const WaitingStatement& statement : waiting_statements())
+    names.insert(name_of_statement(statement.thread, statement.begun));
+  return names;
+}
+
+Duration Horizon::replication_lag() {
+  const bool newer =
+      session_.server().mariadb ? session_.server().at_least(10, 5, 1) : session_.server().at_least(8, 0, 22);
+  std::vector<NamedRow> channels;
+  try {
+    channels = session_.named_rows(newer ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS");
+  } catch (const Error& error) {
+    // Without the right nothing tells; `check` says so.
+    if (error.kind() != ErrorKind::forbidden) throw;
+    return {};
+  }
+  Duration lag{};
+  for (const auto& channel : channels) {
+    std::optional<std::string> seconds;
+    for (const char* name : {"Seconds_Behind_Source", "Seconds_Behind_Master"})
+      if (const auto found = channel.find(name); found != channel.end()) seconds = found->second;
+    if (!seconds)
+      throw Error(ErrorKind::unavailable, fmt::format("{}: the server is a replica whose replication stands "
+                                                      "still: START REPLICA, or RESET REPLICA ALL "
+                                                      "if it is none any more",
+                                                      session_.target().shown()));
+    lag = std::max<Duration>(lag, std::chrono::seconds(std::strtoll(seconds->c_str(), nullptr, 10) + 1));
+  }
+  return lag;
+}
+
+}  // namespace syncflow::mysql

@@ -1,0 +1,15 @@
+#include "providers/registry.h"
+
+#include "providers/postgresql/provider.h"
+#include "providers/sqlite/provider.h"
+
+namespace syncflow {
+
+Registry built_in_providers() {
+  return Registry({
+      postgresql::provider(),
+      sqlite::provider(),
+  });
+}
+
+}  // namespace syncflow

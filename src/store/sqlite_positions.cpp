@@ -1,0 +1,181 @@
+#include <fmt/format.h>
+
+#include "core/failpoint.h"
+#include "store/sqlite_rows.h"
+#include "store/sqlite_store.h"
+
+namespace syncflow::sqlite_store {
+namespace {
+
+constexpr int kRowsPerRead = 1000;
+
+void check_sum(const std::string& mapping, const Figures& figures) {
+  if (figures.add_up()) return;
+  throw Error(
+      ErrorKind::bug,
+      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
+                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
+                  mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
+                  figures.filtered, figures.collapsed, figures.quarantined));
+}
+
+std::int64_t save_state(Connection& connection, const std::string& sync_id, const std::string& mapping,
+                        const MappingState& state) {
+  Query query(
+      connection,
+      "INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, owned, "
+      "appending, generation, outgrown_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+      "ON CONFLICT (sync_id, mapping) DO UPDATE SET position = excluded.position, "
+      "fingerprint_data = excluded.fingerprint_data, fingerprint_shape = excluded.fingerprint_shape, "
+      "owned = excluded.owned, appending = excluded.appending, generation = excluded.generation, "
+      "outgrown_since = excluded.outgrown_since RETURNING id");
+  query
+      .bind(sync_id, mapping, state.position.token, state.fingerprint_data, state.fingerprint_shape,
+            state.owned, state.appending, state.generation, state.outgrown_since)
+      .step();
+  return query.integer(0);
+}
+
+void forget_all(Connection& connection, const std::string& sync_id, const std::string& mapping,
+                std::int64_t id) {
+  Query(connection, "DELETE FROM sync_rows WHERE mapping_id = ?1").bind(id).run();
+  Query(connection, "DELETE FROM sync_row_errors WHERE sync_id = ?1 AND mapping = ?2")
+      .bind(sync_id, mapping)
+      .run();
+}
+
+void save_rows(Connection& connection, std::int64_t id, const BatchCommit& commit) {
+  for (const RowHash& key : commit.forgotten_rows)
+    Query(connection, "DELETE FROM sync_rows WHERE mapping_id = ?1 AND key_hash = ?2").bind(id, key).run();
+  for (const RowState& row : commit.rows)
+    Query(
+        connection,
+        "INSERT INTO sync_rows(mapping_id, key_hash, row_hash, key, generation) VALUES (?1, ?2, ?3, ?4, ?5) "
+        "ON CONFLICT (mapping_id, key_hash) DO UPDATE SET row_hash = excluded.row_hash, key = excluded.key, "
+        "generation = excluded.generation")
+        .bind(id, row.key, row.row, row.key_json, row.generation)
+        .run();
+  if (commit.forget_rows_below_generation)
+    Query(connection, "DELETE FROM sync_rows WHERE mapping_id = ?1 AND generation < ?2")
+        .bind(id, *commit.forget_rows_below_generation)
+        .run();
+}
+
+void add_figures(Connection& connection, const std::string& run_id, const Figures& figures) {
+  Query query(connection,
+              "UPDATE sync_runs SET read = read + ?2, written = written + ?3, deleted = deleted + ?4, "
+              "unchanged = unchanged + ?5, filtered = filtered + ?6, collapsed = collapsed + ?7, "
+              "quarantined = quarantined + ?8, bytes = bytes + ?9 WHERE id = ?1");
+  query.bind(run_id, figures.read, figures.written, figures.deleted, figures.unchanged, figures.filtered,
+             figures.collapsed, figures.quarantined, figures.bytes);
+  if (query.run() != 1)
+    throw Error(ErrorKind::bug, fmt::format("run {} holds the lease but is not in the store", run_id));
+}
+
+std::optional<std::int64_t> find_mapping_id(Connection& connection, const std::string& sync_id,
+                                            const std::string& mapping) {
+  Query query(connection, "SELECT id FROM sync_mappings WHERE sync_id = ?1 AND mapping = ?2");
+  if (!query.bind(sync_id, mapping).step()) return std::nullopt;
+  return query.integer(0);
+}
+
+/// Some row states above `after` in the order of their key hashes; empty: no more.
+std::vector<RowState> next_rows(Connection& connection, std::int64_t id,
+                                const std::optional<RowHash>& after) {
+  Query query(
+      connection,
+      "SELECT key_hash, row_hash, key, generation FROM sync_rows WHERE mapping_id = ?1 AND key_hash > ?2 "
+      "ORDER BY key_hash LIMIT ?3");
+  query.bind(id);
+  if (after) query.bind(*after);
+  else query.bind("");  // any text is below any blob
+  query.bind(kRowsPerRead);
+  std::vector<RowState> rows;
+  while (query.step()) rows.push_back({query.hash(0), query.hash(1), query.text(2), query.integer(3)});
+  return rows;
+}
+
+/// What the destination tables are to us is no matter of the position: ownership and generations stay.
+void forget_positions(Connection& connection, const std::string& sync_id) {
+  Query(connection,
+        "DELETE FROM sync_rows WHERE mapping_id IN (SELECT id FROM sync_mappings WHERE sync_id = ?1)")
+      .bind(sync_id)
+      .run();
+  Query(connection, "UPDATE sync_mappings SET position = '', appending = 0 WHERE sync_id = ?1")
+      .bind(sync_id)
+      .run();
+}
+
+}  // namespace
+
+std::optional<MappingState> SqliteStore::find_mapping(const std::string& sync_id,
+                                                      const std::string& mapping) {
+  return read([&](Connection& connection) -> std::optional<MappingState> {
+    Query query(
+        connection,
+        "SELECT position, fingerprint_data, fingerprint_shape, owned, appending, generation, outgrown_since "
+        "FROM sync_mappings WHERE sync_id = ?1 AND mapping = ?2");
+    if (!query.bind(sync_id, mapping).step()) return std::nullopt;
+    return MappingState{{query.text(0)},  query.text(1),    query.text(2),         query.boolean(3),
+                        query.boolean(4), query.integer(5), query.optional_time(6)};
+  });
+}
+
+void SqliteStore::each_row(const std::string& sync_id, const std::string& mapping,
+                           const std::function<void(const RowState&)>& each) {
+  const auto id = read([&](Connection& connection) { return find_mapping_id(connection, sync_id, mapping); });
+  if (!id) return;
+  // In pieces: no read transaction is open while `each` works, which would keep the WAL from being emptied.
+  std::optional<RowHash> after;
+  for (;;) {
+    const auto rows = read([&](Connection& connection) { return next_rows(connection, *id, after); });
+    for (const RowState& row : rows) each(row);
+    if (rows.size() < kRowsPerRead) return;
+    after = rows.back().key;
+  }
+}
+
+void SqliteStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
+  check_sum(commit.mapping, commit.figures);
+  write([&](Connection& connection) {
+    const Time now = clock_.now();
+    require_lease(connection, lease, now);
+    const std::int64_t id = save_state(connection, lease.sync_id, commit.mapping, commit.state);
+    failpoint("store.position");
+    if (commit.clear_all_rows) forget_all(connection, lease.sync_id, commit.mapping, id);
+    save_rows(connection, id, commit);
+    failpoint("store.rows");
+    update_quarantine(connection, lease.sync_id, commit, now);
+    failpoint("store.quarantine");
+    add_figures(connection, lease.run_id, commit.figures);
+  });
+}
+
+bool SqliteStore::commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
+                              const Position& after) {
+  return write([&](Connection& connection) {
+    Query query(
+        connection,
+        "UPDATE sync_mappings SET position = ?4 WHERE sync_id = ?1 AND mapping = ?2 AND position = ?3 "
+        "AND (SELECT lease_until FROM sync_state WHERE sync_id = ?1) IS NULL");
+    return query.bind(sync_id, mapping, before.token, after.token).run() == 1;
+  });
+}
+
+void SqliteStore::reset_sync(const std::string& sync_id) {
+  write([&](Connection& connection) {
+    forget_positions(connection, sync_id);
+    // The epoch moves but the lease stays until its time is over: what its holder is writing to the destination
+    // must be at an end before another may begin.
+    Query(connection, "UPDATE sync_state SET epoch = epoch + 1 WHERE sync_id = ?1").bind(sync_id).run();
+  });
+}
+
+void SqliteStore::reset_sync(const Lease& lease) {
+  write([&](Connection& connection) {
+    require_lease(connection, lease, clock_.now());
+    forget_positions(connection, lease.sync_id);
+  });
+}
+
+}  // namespace syncflow::sqlite_store

@@ -1,0 +1,273 @@
+#include <fmt/core.h>
+
+#include "testkit/store_contract.h"
+
+namespace syncflow::testkit {
+
+using namespace std::chrono_literals;
+
+void link_store_position_contract() {}
+
+namespace {
+
+std::vector<std::uint64_t> keys_of(const std::vector<RowState>& rows) {
+  std::vector<std::uint64_t> keys;
+  for (const RowState& row : rows) keys.push_back(row.key.low);
+  return keys;
+}
+
+using Keys = std::vector<std::uint64_t>;
+
+TEST_P(StorePositionContract, KeepsTheWholeStateOfAMapping) {
+  const std::string id = apply("orders");
+  EXPECT_FALSE(store_->find_mapping(id, "orders"));
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to(std::string("{\"token\":\"a\0b\"}", 15));
+  commit.state.fingerprint_data = "d1";
+  commit.state.fingerprint_shape = "s1";
+  commit.state.owned = true;
+  commit.state.appending = true;
+  commit.state.generation = 7;
+  commit.state.outgrown_since = clock_.now() - 1h;
+  store_->commit_batch(claim.lease, commit);
+  const MappingState kept = *store_->find_mapping(id, "orders");
+  EXPECT_EQ(kept.position, commit.state.position);
+  EXPECT_EQ(kept.fingerprint_data, "d1");
+  EXPECT_EQ(kept.fingerprint_shape, "s1");
+  EXPECT_TRUE(kept.owned);
+  EXPECT_TRUE(kept.appending);
+  EXPECT_EQ(kept.generation, 7);
+  EXPECT_EQ(kept.outgrown_since, clock_.now() - 1h);
+  EXPECT_FALSE(store_->find_mapping(id, "people")) << "mappings stand alone";
+}
+
+TEST_P(StorePositionContract, AddsUpTheFiguresOfTheRun) {
+  const Claim claim = claim_of(apply("orders"));
+  BatchCommit commit = batch_to("p1");
+  commit.figures = {21, 1, 2, 3, 4, 5, 6, 1000};
+  store_->commit_batch(claim.lease, commit);
+  store_->commit_batch(claim.lease, commit);
+  Figures twice = commit.figures;
+  twice += commit.figures;
+  EXPECT_EQ(store_->find_run(claim.lease.run_id)->figures, twice);
+}
+
+TEST_P(StorePositionContract, RefusesFiguresThatDoNotAddUp) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  store_->commit_batch(claim.lease, batch_to("p1"));
+  BatchCommit wrong = batch_to("p2");
+  wrong.figures.read = 2;
+  EXPECT_EQ(error_of([&] { store_->commit_batch(claim.lease, wrong); }), ErrorKind::bug);
+  EXPECT_EQ(position_of(id), "p1");
+}
+
+TEST_P(StorePositionContract, KeepsRowStatesByKey) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  commit.rows = {row(1), row(2), row(3)};
+  store_->commit_batch(claim.lease, commit);
+  BatchCommit other = batch_to("p1", "people");
+  other.rows = {row(1)};
+  store_->commit_batch(claim.lease, other);
+  commit.rows = {row(2, 99, 5), row(4)};
+  commit.forgotten_rows = {row(1).key, row(77).key};
+  store_->commit_batch(claim.lease, commit);
+
+  const auto rows = rows_of(id);
+  ASSERT_EQ(keys_of(rows), (Keys{2, 3, 4}));
+  EXPECT_EQ(rows[0].row, row(2, 99).row);
+  EXPECT_EQ(rows[0].generation, 5);
+  EXPECT_EQ(rows[0].key_json, "[\"2\"]");
+  EXPECT_EQ(rows[0].key, row(2).key);
+  EXPECT_EQ(keys_of(rows_of(id, "people")), Keys{1});
+  EXPECT_TRUE(rows_of(id, "nothing").empty());
+}
+
+TEST_P(StorePositionContract, ForgetsRowsThatAListingDidNotMeet) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  commit.rows = {row(1, 1, 1), row(2, 1, 1), row(3, 1, 2)};
+  store_->commit_batch(claim.lease, commit);
+  BatchCommit sweep = batch_to("p2");
+  sweep.rows = {row(2, 1, 2)};
+  sweep.forget_rows_below_generation = 2;
+  store_->commit_batch(claim.lease, sweep);
+  EXPECT_EQ(keys_of(rows_of(id)), (Keys{2, 3}));
+}
+
+TEST_P(StorePositionContract, HandsOutManyRowsOnceEachWhileTheCallerWrites) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  for (std::uint64_t key = 1; key <= 2500; ++key) commit.rows.push_back(row(key));
+  store_->commit_batch(claim.lease, commit);
+  std::vector<bool> seen(2501);
+  int count = 0;
+  store_->each_row(id, "orders", [&](const RowState& state) {
+    EXPECT_FALSE(seen.at(state.key.low));
+    seen.at(state.key.low) = true;
+    if (++count % 1000 == 0) store_->commit_batch(claim.lease, batch_to("p2"));
+  });
+  EXPECT_EQ(count, 2500);
+}
+
+TEST_P(StorePositionContract, CountsARejectionOnceMoreEachTime) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  const Time first = clock_.now();
+  BatchCommit commit = batch_to("p1");
+  commit.quarantined = {refused("7"), refused("8")};
+  store_->commit_batch(claim.lease, commit);
+  clock_.advance(1s);
+  commit.quarantined = {refused("7", "not a number")};
+  store_->commit_batch(claim.lease, commit);
+
+  EXPECT_EQ(store_->count_quarantine(id), 2u);
+  const auto rows = store_->quarantine_of(id, "orders", 10);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].key, Key{{"8"}}) << "not tried for longest";
+  EXPECT_EQ(rows[1].key, Key{{"7"}});
+  EXPECT_EQ(rows[1].attempts, 2);
+  EXPECT_EQ(rows[1].reason, "not a number");
+  EXPECT_EQ(rows[1].field, "note");
+  EXPECT_EQ(rows[1].table, "public.orders");
+  EXPECT_EQ(rows[1].mapping, "orders");
+  EXPECT_EQ(rows[1].sync_id, id);
+  EXPECT_FALSE(rows[1].id.empty());
+  EXPECT_EQ(rows[1].first_seen_at, first);
+  EXPECT_EQ(rows[1].last_seen_at, clock_.now());
+  EXPECT_EQ(store_->quarantine_of(id, "orders", 1).size(), 1u);
+  EXPECT_TRUE(store_->quarantine_of(id, "people", 10).empty());
+}
+
+TEST_P(StorePositionContract, ClearsARejectionWhenItsRowIsWritten) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  commit.quarantined = {refused("7"), refused("8")};
+  store_->commit_batch(claim.lease, commit);
+  BatchCommit written = batch_to("p2");
+  written.cleared = {Key{{"7"}}, Key{{"9"}}};
+  store_->commit_batch(claim.lease, written);
+  ASSERT_EQ(store_->count_quarantine(id), 1u);
+  EXPECT_EQ(store_->quarantine_of(id, "orders", 10).front().key, Key{{"8"}});
+  BatchCommit both = batch_to("p3");
+  both.cleared = {Key{{"8"}}};
+  both.quarantined = {refused("8")};
+  store_->commit_batch(claim.lease, both);
+  EXPECT_EQ(store_->quarantine_of(id, "orders", 10).front().attempts, 1) << "cleared, then refused again";
+}
+
+TEST_P(StorePositionContract, ForgetsRowsAndQuarantineWhenAFirstLoadBegins) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit before = batch_to("p1");
+  before.rows = {row(1), row(2)};
+  before.quarantined = {refused("7")};
+  store_->commit_batch(claim.lease, before);
+  BatchCommit first = batch_to("l1");
+  first.clear_all_rows = true;
+  first.rows = {row(3)};
+  first.quarantined = {refused("8")};
+  store_->commit_batch(claim.lease, first);
+  EXPECT_EQ(keys_of(rows_of(id)), Keys{3});
+  ASSERT_EQ(store_->count_quarantine(id), 1u);
+  EXPECT_EQ(store_->quarantine_of(id, "orders", 10).front().key, Key{{"8"}});
+}
+
+TEST_P(StorePositionContract, LeavesNothingOfACommitThatFails) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit good = batch_to("p1");
+  good.rows = {row(1)};
+  good.quarantined = {refused("7")};
+  store_->commit_batch(claim.lease, good);
+  BatchCommit bad = batch_to("p2");
+  bad.rows = {row(2)};
+  bad.cleared = {Key{{"7"}}};
+  bad.quarantined = {refused("8")};
+  bad.clear_all_rows = true;
+  // Fails at the very end, when the figures are added to the run's.
+  harness_->execute(fmt::format("DELETE FROM sync_runs WHERE id = '{}'", claim.lease.run_id));
+  EXPECT_EQ(error_of([&] { store_->commit_batch(claim.lease, bad); }), ErrorKind::bug);
+  EXPECT_EQ(position_of(id), "p1");
+  EXPECT_EQ(keys_of(rows_of(id)), Keys{1});
+  ASSERT_EQ(store_->count_quarantine(id), 1u);
+  EXPECT_EQ(store_->quarantine_of(id, "orders", 10).front().key, Key{{"7"}});
+}
+
+TEST_P(StorePositionContract, ListsTheQuarantineNewestFirst) {
+  const Sync theirs = make_sync("orders", kOtherTeam);
+  const std::string id = apply({make_sync("orders"), theirs});
+  const Claim claim = claim_of(id);
+  for (int i = 0; i < 5; ++i) {
+    BatchCommit commit = batch_to("p");
+    commit.quarantined = {refused(std::to_string(i))};
+    store_->commit_batch(claim.lease, commit);
+  }
+  BatchCommit other = batch_to("p");
+  other.quarantined = {refused("x")};
+  store_->commit_batch(claim_of(theirs.id).lease, other);
+
+  Page page;
+  page.sync_id = id;
+  page.limit = 2;
+  std::string keys;
+  for (int pages = 0; pages < 10; ++pages) {
+    const auto part = store_->list_quarantine(page);
+    for (const QuarantinedRow& row : part.items) keys += row.key.parts.front();
+    if (part.next.empty()) break;
+    page.cursor = part.next;
+    BatchCommit more = batch_to("p");
+    more.quarantined = {refused("new" + std::to_string(pages))};
+    store_->commit_batch(claim.lease, more);
+  }
+  EXPECT_EQ(keys, "43210");
+  Page of_team;
+  of_team.team_id = kOtherTeam;
+  EXPECT_EQ(store_->list_quarantine(of_team).items.size(), 1u);
+}
+
+TEST_P(StorePositionContract, MovesThePositionOfALookOnlyWhenNobodyElseDid) {
+  const std::string id = apply("orders");
+  EXPECT_FALSE(store_->commit_look(id, "orders", {}, {"p1"}))
+      << "a mapping that never ran has no position to move";
+  const Claim claim = claim_of(id);
+  store_->commit_batch(claim.lease, batch_to("p1"));
+  EXPECT_FALSE(store_->commit_look(id, "orders", {"p1"}, {"p2"})) << "the sync is being worked on";
+  EXPECT_EQ(position_of(id), "p1");
+  complete(claim);
+  EXPECT_TRUE(store_->commit_look(id, "orders", {"p1"}, {"p2"}));
+  EXPECT_EQ(position_of(id), "p2");
+  EXPECT_FALSE(store_->commit_look(id, "orders", {"p1"}, {"p3"})) << "the position moved meanwhile";
+  EXPECT_EQ(position_of(id), "p2");
+}
+
+TEST_P(StorePositionContract, ResetsWhereASyncStandsButNotWhatItOwns) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  commit.state.owned = true;
+  commit.state.appending = true;
+  commit.state.generation = 3;
+  commit.rows = {row(1)};
+  commit.quarantined = {refused("7")};
+  store_->commit_batch(claim.lease, commit);
+  complete(claim);
+  store_->reset_sync(id);
+  const MappingState state = *store_->find_mapping(id, "orders");
+  EXPECT_TRUE(state.position.empty());
+  EXPECT_TRUE(state.owned);
+  EXPECT_FALSE(state.appending);
+  EXPECT_EQ(state.generation, 3);
+  EXPECT_TRUE(rows_of(id).empty());
+  EXPECT_EQ(store_->count_quarantine(id), 1u);
+  store_->commit_batch(claim_of(id).lease, batch_to("l1"));
+  EXPECT_EQ(position_of(id), "l1");
+}
+
+}  // namespace
+}  // namespace syncflow::testkit
