@@ -119,7 +119,9 @@ CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t c
       naive_offset_(naive_offset) {
   Sql none;
   add_none(none.and_());
-  Statement improper = Sql("SELECT 1 FROM " + table_).add(none).add(" LIMIT 1").prepare(database);
+  Sql any_improper("SELECT 1 FROM " + table_);
+  any_improper.add(none).add(" LIMIT 1");
+  Statement improper = any_improper.prepare(database);
   nullable_ = !table.columns[column].not_null || improper.step();
   if (kind_ != sql::CursorKind::time) return;
   std::vector<std::string> orders = {name_ + " DESC"};
