@@ -60,9 +60,9 @@ Dialect dialect_of(System system) {
 
 /// Where the program can be made to die: between read, write, rejection, position and job state.
 constexpr const char* kPoints[] = {
-    "pipeline.after_read",   "pipeline.before_write",  "pipeline.after_write", "pipeline.rejection",
+    "pipeline.after_read",    "pipeline.before_write", "pipeline.after_write", "pipeline.rejection",
     "pipeline.before_commit", "store.position",        "store.rows",           "store.quarantine",
-    "pipeline.after_commit", "worker.before_finish",   "store.job_state",
+    "pipeline.after_commit",  "worker.before_finish",  "store.job_state",
 };
 
 const std::vector<Column> kItemColumns = {{"id"}, {"name"}, {"amount"}};
@@ -84,7 +84,8 @@ class Faults : public Scenario {
         "CREATE TABLE tags (tag INTEGER NOT NULL PRIMARY KEY, note VARCHAR(100))",
         dialect_of(from).stamp_type));
     destination_->execute(
-        "CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL CHECK (name <> 'refused'), "
+        "CREATE TABLE items (id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL CHECK (name <> "
+        "'refused'), "
         "amount INTEGER)");
     write_config(fmt::format(R"(version: 1
 store: sqlite:store.db
@@ -118,14 +119,17 @@ syncs:
   void add_items(int first, int count, const std::string& name) {
     std::string rows;
     for (int id = first; id < first + count; ++id)
-      rows += fmt::format("{}({}, '{}', {}, {})", rows.empty() ? "" : ",", id, name, id % 7, dialect_of(from_).now);
+      rows += fmt::format("{}({}, '{}', {}, {})", rows.empty() ? "" : ",", id, name, id % 7,
+                          dialect_of(from_).now);
     source_->execute("INSERT INTO items(id, name, amount, updated_at) VALUES " + rows);
   }
   void rename_items(const std::string& condition, const std::string& name) {
-    source_->execute(fmt::format("UPDATE items SET name = '{}', updated_at = {} WHERE {}", name, dialect_of(from_).now,
-                                 condition));
+    source_->execute(fmt::format("UPDATE items SET name = '{}', updated_at = {} WHERE {}", name,
+                                 dialect_of(from_).now, condition));
   }
-  void add_tag(int tag) { source_->execute(fmt::format("INSERT INTO tags(tag, note) VALUES ({}, 'tag {}')", tag, tag)); }
+  void add_tag(int tag) {
+    source_->execute(fmt::format("INSERT INTO tags(tag, note) VALUES ({}, 'tag {}')", tag, tag));
+  }
   void remove_tag(int tag) { source_->execute(fmt::format("DELETE FROM tags WHERE tag = {}", tag)); }
 
   void expect_equal() {
@@ -150,7 +154,8 @@ class DyingAtEachStep : public Faults, public ::testing::WithParamInterface<std:
 TEST_P(DyingAtEachStep, LosesAndDoublesNothing) {
   const auto [from, to] = GetParam();
   for (const System system : {from, to})
-    if (const char* variable = variable_of(system); variable && !is_set(variable)) GTEST_SKIP() << not_set(variable);
+    if (const char* variable = variable_of(system); variable && !is_set(variable))
+      GTEST_SKIP() << not_set(variable);
   begin(from, to);
   add_items(1, 100, "first");
   for (int tag = 1; tag <= 20; ++tag) add_tag(tag);
@@ -180,10 +185,11 @@ TEST_P(DyingAtEachStep, LosesAndDoublesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(
     Between, DyingAtEachStep,
-    ::testing::Values(std::pair(System::sqlite, System::sqlite), std::pair(System::postgresql, System::sqlite),
+    ::testing::Values(std::pair(System::sqlite, System::sqlite),
+                      std::pair(System::postgresql, System::sqlite),
                       std::pair(System::mariadb, System::sqlite), std::pair(System::mysql, System::sqlite),
-                      std::pair(System::sqlite, System::postgresql), std::pair(System::sqlite, System::mariadb),
-                      std::pair(System::sqlite, System::mysql)),
+                      std::pair(System::sqlite, System::postgresql),
+                      std::pair(System::sqlite, System::mariadb), std::pair(System::sqlite, System::mysql)),
     [](const auto& instance) {
       return std::string(name_of(instance.param.first)) + "_to_" + name_of(instance.param.second);
     });
@@ -219,9 +225,11 @@ class KilledAtRandom : public Faults {
     for (int n = 0; !stop; ++n) {
       const int id = static_cast<int>(random() % 500) + 1;
       session->execute("BEGIN");
-      session->execute(fmt::format("UPDATE items SET name = 'write {}', updated_at = clock_timestamp() WHERE id % 50 = {}", n,
-                                   id % 50));
-      session->execute(fmt::format("INSERT INTO items VALUES ({}, 'new {}', 1, clock_timestamp())", 10'000 + n, n));
+      session->execute(
+          fmt::format("UPDATE items SET name = 'write {}', updated_at = clock_timestamp() WHERE id % 50 = {}",
+                      n, id % 50));
+      session->execute(
+          fmt::format("INSERT INTO items VALUES ({}, 'new {}', 1, clock_timestamp())", 10'000 + n, n));
       if (n % 10 == 0) session->execute(fmt::format("DELETE FROM tags WHERE tag = {}", n / 10));
       if (n % 3 == 0) session->execute(fmt::format("INSERT INTO tags VALUES ({}, 'late')", 1'000 + n));
       session->execute(n % 17 == 0 ? "ROLLBACK" : "COMMIT");

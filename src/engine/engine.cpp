@@ -53,8 +53,10 @@ struct Engine::Inside {
 
 Engine::Engine(Parts parts)
     : inside_(std::make_unique<Inside>(Inside{
-          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)}, nullptr,
-          nullptr, {}})) {}
+          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)},
+          nullptr,
+          nullptr,
+          {}})) {}
 
 Engine::~Engine() { stop(); }
 
@@ -66,9 +68,11 @@ void Engine::apply_config() {
       const Capabilities& source = parts.provider_of(definition.source).can;
       const Capabilities& destination = parts.provider_of(definition.destination).can;
       if (!source.source)
-        throw Error(ErrorKind::bad_config, fmt::format("connection {} cannot be a source", definition.source));
+        throw Error(ErrorKind::bad_config,
+                    fmt::format("connection {} cannot be a source", definition.source));
       if (!destination.destination)
-        throw Error(ErrorKind::bad_config, fmt::format("connection {} cannot be a destination", definition.destination));
+        throw Error(ErrorKind::bad_config,
+                    fmt::format("connection {} cannot be a destination", definition.destination));
       syncs.push_back(to_sync(definition, parts));
     } catch (const Error& error) {
       throw error.while_doing(fmt::format("sync {}", definition.name));
@@ -109,20 +113,23 @@ std::unique_ptr<Connection> Engine::connect(const std::string& connection_name, 
   return inside_->parts.connect(connection_name, std::move(stop));
 }
 
-std::vector<Finding> Engine::validate_online(std::stop_token stop) { return validate(inside_->parts, std::move(stop)); }
+std::vector<Finding> Engine::validate_online(std::stop_token stop) {
+  return validate(inside_->parts, std::move(stop));
+}
 
 namespace {
 
 /// Brings some syncs up to date once, in the calling thread and a few more.
 class OneRound {
  public:
-  OneRound(const EngineParts& parts, std::vector<Sync> syncs, const std::function<void(const SyncReport&)>& on_report,
-           std::stop_token stop)
+  OneRound(const EngineParts& parts, std::vector<Sync> syncs,
+           const std::function<void(const SyncReport&)>& on_report, std::stop_token stop)
       : parts_(parts), syncs_(std::move(syncs)), on_report_(on_report), stop_(std::move(stop)) {}
 
   std::vector<SyncReport> run(bool resync) {
     for (const Sync& sync : syncs_) prepare(sync, resync);
-    const auto workers = std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
+    const auto workers =
+        std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
     std::vector<std::jthread> helpers;
     for (std::size_t i = 1; i < workers; ++i) helpers.emplace_back([this] { guarded_work(); });
     guarded_work();
@@ -138,7 +145,8 @@ class OneRound {
     SyncReport& report = reports_[sync.id];
     report.sync = sync.name;
     // A person who runs a sync has mended what held it; what only a person may lift stays.
-    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake") parts_.store.lift_hold(sync.id);
+    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake")
+      parts_.store.lift_hold(sync.id);
     bool wanted = resync;
     Looked looked;
     if (!wanted) {
@@ -146,8 +154,8 @@ class OneRound {
         PlanCache plans;
         looked = look_for_changes(parts_, plans, sync, stop_);
         wanted = looked.changed || parts_.store.count_quarantine(sync.id) > 0;
-        parts_.store.polled(sync.id, parts_.store.clock().now(), parts_.store.clock().now() + parse_schedule(sync.schedule),
-                            0, sync.message);
+        parts_.store.polled(sync.id, parts_.store.clock().now(),
+                            parts_.store.clock().now() + parse_schedule(sync.schedule), 0, sync.message);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled) throw;
         // The job tells it, with retries and holds as for any other.
@@ -160,7 +168,8 @@ class OneRound {
     waiting.status = "pending";
     waiting.limit = 1;
     if (!wanted && parts_.store.list_jobs(waiting).items.empty()) return finish_idle(sync, looked);
-    const auto asked = parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
+    const auto asked =
+        parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
     report.job_id = asked.job.id;
     open_.insert(sync.id);
   }
@@ -190,7 +199,8 @@ class OneRound {
   void work() {
     const std::string owner = random_uuid();
     for (;;) {
-      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop; the next run goes on where this one stood");
+      if (stop_.stop_requested())
+        throw Error(ErrorKind::cancelled, "asked to stop; the next run goes on where this one stood");
       std::vector<std::string> only;
       {
         const std::lock_guard lock(mutex_);
@@ -273,16 +283,16 @@ std::vector<Sync> chosen_syncs(const EngineParts& parts, const std::vector<std::
     const auto sync = parts.store.find_sync(definition.id);
     if (!sync) throw Error(ErrorKind::bug, fmt::format("sync {} is not in the store", definition.name));
     if (named && definition.status != SyncStatus::active)
-      throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it", definition.name,
-                                                     name_of(definition.status)));
+      throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it",
+                                                     definition.name, name_of(definition.status)));
     if (named || (names.empty() && definition.status == SyncStatus::active)) chosen.push_back(*sync);
   }
   for (const std::string& name : names)
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       const std::string near = nearest(name, known);
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("there is no sync \"{}\"{}", name,
-                              near.empty() ? "; there are " + join(known, ", ") : "; did you mean \"" + near + "\"?"));
+      throw Error(ErrorKind::bad_config, fmt::format("there is no sync \"{}\"{}", name,
+                                                     near.empty() ? "; there are " + join(known, ", ")
+                                                                  : "; did you mean \"" + near + "\"?"));
     }
   return chosen;
 }
@@ -290,7 +300,8 @@ std::vector<Sync> chosen_syncs(const EngineParts& parts, const std::vector<std::
 }  // namespace
 
 std::vector<SyncReport> Engine::run_once(const std::vector<std::string>& sync_names, bool resync,
-                                         const std::function<void(const SyncReport&)>& on_report, std::stop_token stop) {
+                                         const std::function<void(const SyncReport&)>& on_report,
+                                         std::stop_token stop) {
   const EngineParts& parts = inside_->parts;
   OneRound round(parts, chosen_syncs(parts, sync_names), on_report, std::move(stop));
   return round.run(resync);

@@ -4,8 +4,8 @@
 
 namespace syncflow {
 
-RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, Trust trust,
-                       std::int64_t generation)
+RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps,
+                       Trust trust, std::int64_t generation)
     : keeps_(keeps), generation_(generation) {
   store.each_row(sync_id, mapping, [&](const RowState& row) {
     rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json};
