@@ -244,7 +244,11 @@ void Statement::close() { mysql_stmt_free_result(handle_.get()); }
 
 void Statement::fail(std::string_view doing) {
   MYSQL_STMT* handle = handle_.get();
-  session_->fail(doing, {mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle), mysql_stmt_error(handle)});
+  if (mysql_stmt_errno(handle) != 0)
+    session_->fail(doing, {mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle), mysql_stmt_error(handle)});
+  // What fails while rows of an unbuffered result arrive is only known to the connection.
+  MYSQL* connection = session_->handle_.get();
+  session_->fail(doing, {mysql_errno(connection), mysql_sqlstate(connection), mysql_error(connection)});
 }
 
 }  // namespace syncflow::mysql
