@@ -344,7 +344,8 @@ void Session::fail(std::string_view doing, ServerError error) {
   const ErrorKind kind = kind_of(code);
   if (kind == ErrorKind::unavailable && stop_.stop_requested())
     throw Error(ErrorKind::cancelled, fmt::format("{}: {}: asked to stop", target_.shown(), doing));
-  throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code, advice_for(code, words)));
+  throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code,
+                                advice_for(code, words)));
 }
 
 }  // namespace syncflow::mysql
