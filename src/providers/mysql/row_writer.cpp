@@ -298,8 +298,8 @@ void RowWriter::explain_guard(const EncodedChange& row) {
   if (table_.folds_keys && refuse_folded(row)) return;
   // A plain INSERT says which index it is.
   session_.execute("SAVEPOINT syncflow_guard");
-  Statement& insert = cache_.get(session_, name_of("insert", row.present, 1),
-                                 [&] { return statements_.insert(row.present, 1); });
+  Statement& insert = cache_.get(session_, name_of("insert", *row.present, 1),
+                                 [&] { return statements_.insert(*row.present, 1); });
   bind_rows(insert, {&row, 1});
   Outcome outcome;
   const bool inserted = run(insert, outcome);
