@@ -43,7 +43,7 @@ const Registry& registry() {
   destination_only.source = false;
   static const Registry registry({
       provider("log", source_only, {}),
-      provider("mysql", both, {option("url", OptionKind::url)}),
+      provider("mysql", both, {option("url", OptionKind::url), option("timezone", OptionKind::text)}),
       provider("postgresql", both,
                {option("url", OptionKind::url), option("host", OptionKind::text),
                 option("port", OptionKind::number), option("password", OptionKind::secret),
@@ -706,6 +706,23 @@ TEST_F(ConfigFile, ChecksFilters) {
       "syncflow.yaml:12: syncs[0].tables[0].filters: here belongs a map with source, on_leave, not a list");
   EXPECT_EQ(table_refusal("        filters:\n          on_leave: drop\n"),
             "syncflow.yaml:13: syncs[0].tables[0].filters.on_leave: \"drop\" is none of delete, keep");
+}
+
+// --- the examples ---
+
+TEST(Examples, AreReadWithoutAnError) {
+  std::size_t read = 0;
+  for (const fs::directory_entry& entry :
+       fs::recursive_directory_iterator(fs::path(SYNCFLOW_ROOT) / "examples")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const Config config = load_config(entry.path().string(), ".env", registry(), [](const std::string&) {
+      return std::optional<std::string>("scheme://user:password@127.0.0.1/name");
+    });
+    EXPECT_FALSE(config.syncs.empty()) << entry.path();
+    for (const SyncDefinition& sync : config.syncs) EXPECT_EQ(definition_from_json(to_json(sync)), sync);
+    ++read;
+  }
+  EXPECT_GE(read, 5u);
 }
 
 TEST_F(ConfigFile, NeverRepeatsASecret) {

@@ -193,7 +193,8 @@ void append_time_of_day(std::int64_t microseconds, unsigned nanoseconds, std::st
   while (out.back() == '0') out.pop_back();
 }
 
-void append_timestamp(std::int64_t microseconds_since_1970, unsigned nanoseconds, std::string& out, char separator) {
+void append_timestamp(std::int64_t microseconds_since_1970, unsigned nanoseconds, std::string& out,
+                      char separator) {
   const std::int64_t days = floor_divide(microseconds_since_1970, kMicrosecondsPerDay);
   append_date(days, out);
   out += separator;

@@ -23,9 +23,9 @@ bool is_civil_day(std::int64_t year, unsigned month, unsigned day);
 
 /// A date, or a date and time of day, as text is read into it.
 struct ParsedTime {
-  std::int64_t days = 0;          ///< since 1970-01-01
-  std::int64_t microseconds = 0;  ///< of the day
-  unsigned nanoseconds = 0;       ///< beyond the microseconds, 0 to 999
+  std::int64_t days = 0;              ///< since 1970-01-01
+  std::int64_t microseconds = 0;      ///< of the day
+  unsigned nanoseconds = 0;           ///< beyond the microseconds, 0 to 999
   std::optional<int> offset_minutes;  ///< `Z` is 0; empty: no zone was given
   bool has_time = false;
 };

@@ -40,7 +40,8 @@ std::strong_ordering compare_sizes(const Parts& a, const Parts& b) {
 std::strong_ordering compare_decimals(std::string_view a, std::string_view b) {
   const Parts left = parts_of(a);
   const Parts right = parts_of(b);
-  if (left.negative != right.negative) return left.negative ? std::strong_ordering::less : std::strong_ordering::greater;
+  if (left.negative != right.negative)
+    return left.negative ? std::strong_ordering::less : std::strong_ordering::greater;
   return left.negative ? compare_sizes(right, left) : compare_sizes(left, right);
 }
 

@@ -2,12 +2,13 @@
 
 #ifdef SYNCFLOW_FAILPOINTS
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -32,7 +33,8 @@ class Failpoints {
     if (spec.empty()) return;
     for (const std::string& part : split(spec, ',')) {
       const auto equals = part.find('=');
-      if (equals == std::string::npos) throw Error(ErrorKind::bad_config, "failpoint \"" + part + "\" names no action");
+      if (equals == std::string::npos)
+        throw Error(ErrorKind::bad_config, "failpoint \"" + part + "\" names no action");
       const auto at = part.find('@', equals);
       Armed armed{part.substr(equals + 1, at == std::string::npos ? at : at - equals - 1),
                   at == std::string::npos ? 1 : std::atoi(part.c_str() + at + 1)};

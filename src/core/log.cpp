@@ -38,7 +38,8 @@ struct Output {
 Output& output() {
   static Output out = [] {
     Output made;
-    made.logger = std::make_shared<spdlog::logger>("syncflow", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made.logger =
+        std::make_shared<spdlog::logger>("syncflow", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made.logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     return made;
   }();
@@ -82,8 +83,8 @@ void configure(Level least, Form form) {
   out.form = form;
   out.logger->set_level(level_of(least));
   if (form == Form::json) {
-    auto formatter = std::make_unique<spdlog::pattern_formatter>(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)", spdlog::pattern_time_type::utc);
+    auto formatter = std::make_unique<spdlog::pattern_formatter>(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)",
+                                                                 spdlog::pattern_time_type::utc);
     out.logger->set_formatter(std::move(formatter));
   }
 }

@@ -25,7 +25,8 @@ long Options::number(std::string_view name, long fallback) const {
   const std::string& text = found->second;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (problem != std::errc() || end != text.data() + text.size())
-    throw Error(ErrorKind::bad_config, fmt::format("option {}: \"{}\" is not a whole number", name, shortened(text)));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("option {}: \"{}\" is not a whole number", name, shortened(text)));
   return number;
 }
 
@@ -45,17 +46,18 @@ void check_options(const Options& options, const std::vector<OptionSpec>& specs,
   std::vector<std::string> names;
   for (const OptionSpec& spec : specs) names.push_back(spec.name);
   for (const auto& [name, value] : options.all()) {
-    const auto spec = std::find_if(specs.begin(), specs.end(), [&n = name](const OptionSpec& s) { return s.name == n; });
+    const auto spec =
+        std::find_if(specs.begin(), specs.end(), [&n = name](const OptionSpec& s) { return s.name == n; });
     if (spec == specs.end()) {
       const std::string near = nearest(name, names);
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("{}: unknown option \"{}\"{}", where, name,
-                              near.empty() ? "; it takes " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
+      throw Error(ErrorKind::bad_config, fmt::format("{}: unknown option \"{}\"{}", where, name,
+                                                     near.empty() ? "; it takes " + join(names, ", ")
+                                                                  : "; did you mean \"" + near + "\"?"));
     }
     const auto& choices = spec->choices;
     if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("{}: {} is \"{}\"; it must be {}", where, name, shortened(value), join_or(choices)));
+      throw Error(ErrorKind::bad_config, fmt::format("{}: {} is \"{}\"; it must be {}", where, name,
+                                                     shortened(value), join_or(choices)));
     if (spec->kind == OptionKind::number) {
       try {
         options.number(name, 0);
@@ -66,7 +68,8 @@ void check_options(const Options& options, const std::vector<OptionSpec>& specs,
   }
   for (const OptionSpec& spec : specs)
     if (spec.required && options.get(spec.name).empty())
-      throw Error(ErrorKind::bad_config, fmt::format("{}: option \"{}\" is missing: {}", where, spec.name, spec.help));
+      throw Error(ErrorKind::bad_config,
+                  fmt::format("{}: option \"{}\" is missing: {}", where, spec.name, spec.help));
 }
 
 std::string without_password(std::string_view url) {
@@ -93,10 +96,12 @@ std::string without_password(std::string_view url) {
 Url parse_url(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
   if (!parsed)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("{} is not a URL like scheme://user:password@host:port/name; characters such as @ : / # % in a "
-                            "user or password must be percent-encoded",
-                            without_password(url)));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format(
+            "{} is not a URL like scheme://user:password@host:port/name; characters such as @ : / # % in a "
+            "user or password must be percent-encoded",
+            without_password(url)));
   Url out;
   out.scheme = parsed->scheme();
   out.user = parsed->user();

@@ -137,7 +137,8 @@ std::string from_hex(std::string_view hex) {
   for (std::size_t i = 0; i < hex.size(); i += 2) {
     const int high = hex_digit(hex[i]);
     const int low = i + 1 < hex.size() ? hex_digit(hex[i + 1]) : -1;
-    if (high < 0 || low < 0) throw Error(ErrorKind::bad_config, "\"" + shortened(hex) + "\" is not pairs of hex digits");
+    if (high < 0 || low < 0)
+      throw Error(ErrorKind::bad_config, "\"" + shortened(hex) + "\" is not pairs of hex digits");
     out += static_cast<char>(high << 4 | low);
   }
   return out;

@@ -67,6 +67,7 @@ struct Mapper::Plan {
   void add_key(const TableMapping& mapping, const std::vector<FieldMapping>& fields, Schema& out);
 
   void expect_schema_of(const Batch& batch) const;
+  void filter_and_map(Mapped& mapped);
   bool passes(Batch& batch, Change& change) const;
   void leave(Change& change);
   const Value& old_cell(const Change& change, const KeyPart& part) const;
@@ -144,7 +145,7 @@ void Mapper::Plan::expect_schema_of(const Batch& batch) const {
 
 bool Mapper::Plan::passes(Batch& batch, Change& change) const {
   const bool judged = change.operation == Operation::upsert || change.operation == Operation::move;
-  if (filter.empty() || !judged || change.refusal >= 0) return true;
+  if (!judged || change.refusal >= 0) return true;
   auto verdict = filter.judge(change.row);
   if (!verdict.refusal) return verdict.passes;
   refuse(batch, change, std::move(verdict.refusal->field), std::move(verdict.refusal->reason));
@@ -240,6 +241,24 @@ void Mapper::Plan::refuse_null_key(Batch& batch, Change& change) const {
   }
 }
 
+void Mapper::Plan::filter_and_map(Mapped& mapped) {
+  Batch& batch = mapped.batch;
+  mapped.left_filter.reserve(batch.rows());
+  std::size_t kept = 0;
+  for (Change& change : batch.changes) {
+    const bool stays = passes(batch, change);
+    if (!stays && !removes_what_leaves) {
+      ++mapped.filtered;
+      continue;
+    }
+    if (!stays) leave(change);
+    map(batch, change);
+    mapped.left_filter.push_back(!stays);
+    batch.changes[kept++] = change;
+  }
+  batch.changes.resize(kept);
+}
+
 Mapper::Mapper(const TableMapping& mapping, std::shared_ptr<const Schema> source)
     : plan_(std::make_unique<Plan>(mapping, std::move(source))) {}
 Mapper::~Mapper() = default;
@@ -263,22 +282,13 @@ const std::shared_ptr<const Schema>& Mapper::outgoing() const { return plan_->ou
 Mapped Mapper::apply(Batch batch) {
   plan_->expect_schema_of(batch);
   Mapped mapped{std::move(batch), {}, 0};
-  Batch& rows = mapped.batch;
-  mapped.left_filter.reserve(rows.rows());
-  std::size_t kept = 0;
-  for (Change& change : rows.changes) {
-    const bool passes = plan_->passes(rows, change);
-    if (!passes && !plan_->removes_what_leaves) {
-      ++mapped.filtered;
-      continue;
-    }
-    if (!passes) plan_->leave(change);
-    plan_->map(rows, change);
-    mapped.left_filter.push_back(!passes);
-    rows.changes[kept++] = change;
+  if (plan_->filter.empty()) {
+    for (Change& change : mapped.batch.changes) plan_->map(mapped.batch, change);
+    mapped.left_filter.assign(mapped.batch.rows(), false);
+  } else {
+    plan_->filter_and_map(mapped);
   }
-  rows.changes.resize(kept);
-  rows.relabel(plan_->outgoing);
+  mapped.batch.relabel(plan_->outgoing);
   return mapped;
 }
 

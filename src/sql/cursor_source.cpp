@@ -46,14 +46,19 @@ void CursorSource::open(const Position& position) {
   inherited_ = false;
   check_null_cursors();
   if (position.empty()) return begin_load();
-  at_ = CursorPosition::from(position);
-  check_belongs(at_.identity);
-  if (at_.cursor != spec_.cursor || at_.key != key_names_)
-    throw Error(ErrorKind::position_lost,
-                fmt::format("table {} was read by another cursor field or key before", spec_.table));
+  at_ = own_position(position);
   if (at_.stage == Stage::done) return begin_round();
   inherited_ = true;
   watch_from(at_.stage == Stage::load ? at_.floor : at_.round.next_floor);
+}
+
+CursorPosition CursorSource::own_position(const Position& position) {
+  CursorPosition at = CursorPosition::from(position);
+  check_belongs(at.identity);
+  if (at.cursor != spec_.cursor || at.key != key_names_)
+    throw Error(ErrorKind::position_lost,
+                fmt::format("table {} was read by another cursor field or key before", spec_.table));
+  return at;
 }
 
 void CursorSource::check_null_cursors() {
@@ -61,13 +66,15 @@ void CursorSource::check_null_cursors() {
   RowQuery nulls;
   nulls.cursors = RowQuery::Cursors::none;
   if (reader_->count(nulls, kMostNullCursors + 1) <= kMostNullCursors) return;
-  throw Error(ErrorKind::bad_config,
-              fmt::format("table {}: more than {} rows have no value in the cursor field {}: give {} a default and fill it in "
-                          "(UPDATE … SET {} = … WHERE {} IS NULL)",
-                          spec_.table, kMostNullCursors, spec_.cursor, spec_.cursor, spec_.cursor, spec_.cursor));
+  throw Error(ErrorKind::bad_config, fmt::format("table {}: more than {} rows have no value in the cursor "
+                                                 "field {}: give {} a default and fill it in "
+                                                 "(UPDATE … SET {} = … WHERE {} IS NULL)",
+                                                 spec_.table, kMostNullCursors, spec_.cursor, spec_.cursor,
+                                                 spec_.cursor, spec_.cursor));
 }
 
 void CursorSource::begin_load() {
+  note_identity();
   at_ = {};
   at_.identity = identity();
   at_.cursor = spec_.cursor;
@@ -150,13 +157,15 @@ RowQuery CursorSource::stage_query() const {
         query.cursor_above = reader_->cursor_text(at_.round.mark.at);
         break;
       }
+      // What lies above came after the mark, perhaps beside a lower number that is not committed yet: the next
+      // round's.
       if (times()) query.cursor_to = reader_->cursor_text(at_.round.mark.at);
+      else if (!at_.round.mark.top_cursor.empty()) query.cursor_to = at_.round.mark.top_cursor;
       if (!at_.after_key && start.time) query.cursor_from = reader_->cursor_text(*start.time);
       if (!at_.after_key && start.text) query.cursor_from = start.text;
       break;
     }
-    case Stage::done:
-      break;
+    case Stage::done: break;
   }
   return query;
 }
@@ -165,13 +174,16 @@ void CursorSource::note_progress(const Batch& batch) {
   const Change& last = batch.changes.back();
   at_.after_key = key_of(*schema(), last);
   at_.after_cursor = stream_->last_cursor();
-  if (at_.stage == Stage::sweep) {
+  const Mark& mark = at_.round.mark;
+  if (at_.stage == Stage::sweep && (times() || !mark.top_cursor.empty())) {
     at_.high_cursor = at_.after_cursor;
     at_.high_key = at_.after_key;
   }
-  if (!reader_->key_ascends() || (at_.stage != Stage::load && at_.stage != Stage::nulls)) return;
+  if (!mark.top_key || (at_.stage != Stage::load && at_.stage != Stage::nulls)) return;
+  Arena arena;
+  const std::vector<Value> top = parse_key(*schema(), *mark.top_key, arena);
   for (auto change = batch.changes.rbegin(); change != batch.changes.rend(); ++change) {
-    if (!lacks_cursor(*change)) continue;
+    if (!lacks_cursor(*change) || is_above(*schema(), *change, top)) continue;
     at_.high_null_key = key_of(*schema(), *change);
     return;
   }
@@ -198,38 +210,34 @@ void CursorSource::end_stage() {
       // What lies below was loaded: from here on only what lies above is new.
       if (at_.recent.time) at_.high_cursor = reader_->cursor_text(*at_.recent.time);
       else at_.high_cursor = at_.recent.text;
+      inherited_ = false;
       return begin_round();
-    case Stage::nulls:
-      at_.stage = Stage::sweep;
-      return;
+    case Stage::nulls: at_.stage = Stage::sweep; return;
     case Stage::sweep:
       at_.stage = Stage::future;
       if (times()) return;
       return end_round();
-    case Stage::future:
-      return end_round();
-    case Stage::done:
-      return;
+    case Stage::future: return end_round();
+    case Stage::done: return;
   }
 }
 
 void CursorSource::end_round() {
-  at_.floor = at_.round.next_floor;
-  at_.recent = planner_.floor_of(at_.round.mark);
-  at_.marks = at_.round.next_marks;
-  if (at_.round.settles) at_.looked_at = at_.round.mark.at;
+  planner_.after_round(at_);
   at_.stage = Stage::done;
   if (std::exchange(inherited_, false)) begin_round();
 }
 
 Probe CursorSource::has_changes(const Position& position) {
   if (position.empty()) return {Changed::yes, position};
-  const CursorPosition at = CursorPosition::from(position);
-  check_belongs(at.identity);
+  stop_reading();
+  const CursorPosition at = own_position(position);
   if (at.stage != Stage::done) return {Changed::yes, position};
-  // With every start visible and nothing left open there is nothing to wait for: one look-up will do.
-  const bool may_be_due = reader_->visibility() != Visibility::exact || !at.marks.empty();
-  if (may_be_due && planner_.look_is_due(at, reader_->now(), reader_->open_now())) return {Changed::perhaps, position};
+  // With every start visible, nothing left open and the overlap behind us there is nothing to wait for: one
+  // look-up will do.
+  const bool may_be_due = reader_->visibility() != Visibility::exact || !at.marks.empty() || !at.closed;
+  if (may_be_due && planner_.look_is_due(at, reader_->now(), reader_->open_now()))
+    return {Changed::perhaps, position};
   const bool any = rows_above_high(at) || rows_without_cursor(at);
   return {any ? Changed::perhaps : Changed::no, position};
 }
@@ -258,13 +266,16 @@ std::string CursorSource::method() {
     case Visibility::exact:
       return words + "; every open transaction is visible, so late commits are found however late they are";
     case Visibility::horizon:
-      return words + fmt::format("; open transactions are waited for, and rows stamped up to {} s before their "
-                                 "transaction's first write are found",
-                                 seconds);
+      return words + fmt::format(
+                         "; open transactions are waited for, and rows stamped up to {} s before their "
+                         "transaction's first write are found",
+                         seconds);
     case Visibility::none:
-      return words + fmt::format("; open transactions cannot be seen: one that commits more than {} s after it stamped "
-                                 "its rows is missed",
-                                 seconds);
+      return words +
+             fmt::format(
+                 "; open transactions cannot be seen: one that commits more than {} s after it stamped "
+                 "its rows is missed",
+                 seconds);
   }
   return words;
 }

@@ -22,6 +22,8 @@ class CursorSource : public TableSource {
   std::string method() override;
 
  private:
+  /// Throws Error(position_lost) unless it is one of this table, cursor field and key.
+  CursorPosition own_position(const Position& position);
   void check_null_cursors();
   void begin_load();
   void wait_until_quiet(const Mark& mark);

@@ -18,9 +18,11 @@ class DiffSource : public TableSource {
   std::string method() override;
 
  private:
-  Position position();
+  /// Throws Error(position_lost).
+  void check_is_own(const std::string& identity, const std::vector<std::string>& key);
+  Position position() const;
 
-  bool first_ = true;        ///< the table was never listed to its end
+  bool first_ = true;  ///< the table was never listed to its end
   bool listing_begins_ = false;
   bool done_ = false;
   std::optional<Key> after_;

@@ -27,7 +27,8 @@ void thin_out(std::vector<Mark>& marks) {
 
 Floor RoundPlanner::floor_of(const Mark& mark) const {
   Floor floor;
-  if (kind_ == CursorKind::time) floor.time = std::min(mark.at, mark.oldest_start.value_or(mark.at)) - overlap_;
+  if (kind_ == CursorKind::time)
+    floor.time = std::min(mark.at, mark.oldest_start.value_or(mark.at)) - overlap_;
   else if (!mark.top_cursor.empty()) floor.text = mark.top_cursor;
   floor.key = mark.top_key;
   return floor;
@@ -42,19 +43,23 @@ bool RoundPlanner::is_quiet(const Mark& mark, Time now, const std::set<std::stri
 Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) const {
   Round round;
   round.mark = mark;
+  round.waited = mark.at >= position.looked_at + overlap_;
+  round.high_cursor = position.high_cursor;
+  round.high_key = position.high_key;
   const bool fresh_is_quiet = is_quiet(mark, mark.at, mark.open);
-  const auto newest_quiet = std::find_if(position.marks.rbegin(), position.marks.rend(), [&](const Mark& older) {
-    return is_quiet(older, mark.at, mark.open);
-  });
+  const auto newest_quiet =
+      std::find_if(position.marks.rbegin(), position.marks.rend(),
+                   [&](const Mark& older) { return is_quiet(older, mark.at, mark.open); });
   const bool settles = position.marks.empty() || newest_quiet != position.marks.rend();
 
   round.settles = settles;
-  round.start = settles ? position.floor : position.recent;
+  round.start = settles ? position.floor : unsettled_start(position, mark.open);
   round.next_floor = position.floor;
   if (settles && fresh_is_quiet) round.next_floor = floor_of(mark);
   else if (newest_quiet != position.marks.rend()) round.next_floor = floor_of(*newest_quiet);
   if (times_settle_at_once()) {
-    round.settles = true;
+    // Keys are marked only where rows without a cursor are read by them.
+    round.settles = settles || !mark.top_key;
     round.start.time = position.floor.time;
     round.next_floor.time = floor_of(mark).time;
   }
@@ -66,6 +71,14 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   if (!fresh_is_quiet) round.next_marks.push_back(mark);
   thin_out(round.next_marks);
   return round;
+}
+
+/// One transaction that stays open must not hide what others commit meanwhile: the rows of one that has ended
+/// are stamped at or above the floor of the last mark at which it had not begun.
+Floor RoundPlanner::unsettled_start(const CursorPosition& position, const std::set<std::string>& open) const {
+  for (std::size_t i = 0; i < position.marks.size(); ++i)
+    if (some_ended(position.marks[i], open)) return i == 0 ? position.floor : floor_of(position.marks[i - 1]);
+  return position.recent;
 }
 
 void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool quiet) const {
@@ -82,8 +95,21 @@ void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool q
   position.marks.push_back(mark);
 }
 
-bool RoundPlanner::look_is_due(const CursorPosition& position, Time now, const std::set<std::string>& open) const {
+void RoundPlanner::after_round(CursorPosition& position) const {
+  const Round& round = position.round;
+  position.floor = round.next_floor;
+  position.recent = floor_of(round.mark);
+  position.marks = round.next_marks;
+  if (round.settles || times_settle_at_once() || visibility_ == Visibility::exact)
+    position.looked_at = round.mark.at;
+  position.closed =
+      round.waited && position.high_cursor == round.high_cursor && position.high_key == round.high_key;
+}
+
+bool RoundPlanner::look_is_due(const CursorPosition& position, Time now,
+                               const std::set<std::string>& open) const {
   if (visibility_ != Visibility::exact && now >= position.looked_at + overlap_ / 4) return true;
+  if (!position.closed && now >= position.looked_at + overlap_) return true;
   return std::any_of(position.marks.begin(), position.marks.end(),
                      [&](const Mark& mark) { return some_ended(mark, open); });
 }

@@ -35,12 +35,19 @@ class RoundPlanner {
   /// load's first snapshot.
   void after_load(CursorPosition& position, const Mark& mark, bool quiet) const;
 
+  /// What stands after the round of `position` was read to its end.
+  void after_round(CursorPosition& position) const;
+
   /// Whether a look must read the overlap again though nothing lies above the high position.
   bool look_is_due(const CursorPosition& position, Time now, const std::set<std::string>& open) const;
 
  private:
+  /// From where a round must read that cannot settle, since a marked transaction is still open.
+  Floor unsettled_start(const CursorPosition& position, const std::set<std::string>& open) const;
   /// The floor of times is known at once: starts are visible, or there is only the clock to go by.
-  bool times_settle_at_once() const { return kind_ == CursorKind::time && visibility_ != Visibility::horizon; }
+  bool times_settle_at_once() const {
+    return kind_ == CursorKind::time && visibility_ != Visibility::horizon;
+  }
 
   CursorKind kind_;
   Visibility visibility_;

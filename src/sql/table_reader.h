@@ -27,8 +27,8 @@ struct Mark {
   Time at;
   std::optional<Time> oldest_start;  ///< Visibility::exact: of the transactions in `open`
   std::set<std::string> open;        ///< names no later transaction ever bears
-  std::string top_cursor;            ///< cursors that are not times: the highest value visible, exact text; or empty
-  std::optional<Key> top_key;        ///< where the key ascends and the cursor may be null: the highest key visible
+  std::string top_cursor;  ///< cursors that are not times: the highest value visible, exact text; or empty
+  std::optional<Key> top_key;  ///< where the key ascends and the cursor may be null: the highest key visible
 };
 
 /// How the values of the cursor field relate to time.

@@ -20,9 +20,11 @@ TableSource::TableSource(const SourceSpec& spec, std::unique_ptr<TableReader> re
     : spec_(spec), reader_(std::move(reader)), clock_(clock) {
   for (const std::size_t index : schema()->key) key_names_.push_back(schema()->fields[index].name);
   if (key_names_.empty())
-    throw Error(ErrorKind::bad_config,
-                fmt::format("table {} has no primary key: name the fields that identify a row under \"key\", or add one",
-                            spec.table));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format(
+            "table {} has no primary key: name the fields that identify a row under \"key\", or add one",
+            spec.table));
 }
 
 Batch TableSource::fetch(const std::vector<Key>& keys) {
@@ -31,7 +33,8 @@ Batch TableSource::fetch(const std::vector<Key>& keys) {
   for (std::size_t from = 0; from < keys.size(); from += kKeysPerQuery) {
     RowQuery query;
     const auto first = keys.begin() + static_cast<std::ptrdiff_t>(from);
-    query.keys.assign(first, first + static_cast<std::ptrdiff_t>(std::min(kKeysPerQuery, keys.size() - from)));
+    query.keys.assign(first,
+                      first + static_cast<std::ptrdiff_t>(std::min(kKeysPerQuery, keys.size() - from)));
     const auto rows = reader_->select(query);
     while (rows->read(batch, SIZE_MAX, SIZE_MAX)) {
     }
@@ -48,7 +51,8 @@ Batch TableSource::scan_keys(const std::optional<Key>& after, std::size_t max_ro
   query.keys_only = true;
   query.limit = max_rows;
   const auto rows = reader_->select(query);
-  while (rows->read(batch, max_rows, SIZE_MAX)) {
+  // The query's limit is what bounds this: a batch that is full already would wait for the result's end for ever.
+  while (rows->read(batch, SIZE_MAX, SIZE_MAX)) {
   }
   batch.caught_up = batch.rows() < max_rows;
   return batch;
@@ -59,7 +63,8 @@ std::size_t TableSource::count(std::size_t limit) {
   return reader_->count({}, limit);
 }
 
-bool TableSource::read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows, std::size_t max_bytes) {
+bool TableSource::read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows,
+                            std::size_t max_bytes) {
   const auto now = clock_.monotonic();
   // A statement that is read for long holds back the server's clean-up: begin a new one where it stands.
   if (stream_ && now - stream_since_ > kSnapshotAge) stop_reading();
@@ -70,28 +75,25 @@ bool TableSource::read_rows(const RowQuery& query, Batch& batch, std::size_t max
   return stream_->read(batch, max_rows, max_bytes);
 }
 
+void TableSource::note_identity() { identity_ = reader_->identity(); }
+
 void TableSource::check_belongs(const std::string& identity) {
-  identity_ = reader_->identity();
+  note_identity();
   if (identity != identity_)
-    throw Error(ErrorKind::position_lost,
-                fmt::format("table {} is not the one that was read before (it was {}, it is {}): it was dropped and made "
-                            "anew, or another server answers under this address",
-                            spec_.table, identity, identity_));
+    throw Error(
+        ErrorKind::position_lost,
+        fmt::format(
+            "table {} is not the one that was read before (it was {}, it is {}): it was dropped and made "
+            "anew, or another server answers under this address",
+            spec_.table, identity, identity_));
 }
 
-const std::string& TableSource::identity() {
-  if (identity_.empty()) identity_ = reader_->identity();
-  return identity_;
-}
-
-std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_ptr<TableReader> reader, Clock& clock) {
+std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_ptr<TableReader> reader,
+                                          Clock& clock) {
   switch (spec.strategy) {
-    case Strategy::cursor:
-      return std::make_unique<CursorSource>(spec, std::move(reader), clock);
-    case Strategy::diff:
-      return std::make_unique<DiffSource>(spec, std::move(reader), clock);
-    case Strategy::feed:
-      break;
+    case Strategy::cursor: return std::make_unique<CursorSource>(spec, std::move(reader), clock);
+    case Strategy::diff: return std::make_unique<DiffSource>(spec, std::move(reader), clock);
+    case Strategy::feed: break;
   }
   throw Error(ErrorKind::bad_config, "strategy feed is not supported yet");
 }

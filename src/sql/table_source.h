@@ -13,7 +13,8 @@ namespace syncflow::sql {
 /// Reads a table of a database by strategy `cursor` or `diff`, whatever the database.
 ///
 /// `overlap` of the spec empty: 5 s with Visibility::exact, 5 min with horizon, 15 min with none.
-std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_ptr<TableReader> reader, Clock& clock);
+std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_ptr<TableReader> reader,
+                                          Clock& clock);
 
 /// What both strategies share.
 class TableSource : public Source {
@@ -30,10 +31,12 @@ class TableSource : public Source {
   bool read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows, std::size_t max_bytes);
   /// Ends the statement in hand; the next `read_rows` begins a new one.
   void stop_reading() { stream_.reset(); }
-  /// Throws Error(position_lost) unless `identity` is the table's.
+  /// Asks for the table's identity. No statement is in hand.
+  void note_identity();
+  /// The same. Throws Error(position_lost) unless `identity` is the table's.
   void check_belongs(const std::string& identity);
-  /// The table's identity as it was when the read began.
-  const std::string& identity();
+  /// As it was when it was last asked for.
+  const std::string& identity() const { return identity_; }
 
   const SourceSpec spec_;
   const std::unique_ptr<TableReader> reader_;

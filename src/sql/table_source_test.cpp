@@ -387,6 +387,40 @@ TEST(CursorSource, HandsOutARowThatCannotBeReadWithItsKeyAndTheReason) {
 
 // --- positions ---
 
+TEST(CursorSource, RefusesAPositionOfAnotherTableCursorKeyOrStrategy) {
+  NotesTable notes({.nullable = true});
+  notes.fill(3);
+  notes.engine.read();
+  const Position position = notes.engine.position();
+
+  SourceSpec other_cursor = notes.spec();
+  notes.database.add_field("notes", testkit::memory_field("other", Type::timestamp_tz, false),
+                           instant(notes.clock.now()));
+  other_cursor.cursor = "other";
+  SourceSpec other_key = notes.spec();
+  other_key.key = {"body"};
+  SourceSpec other_strategy = notes.spec();
+  other_strategy.strategy = Strategy::diff;
+  for (const SourceSpec& spec : {other_cursor, other_key, other_strategy}) {
+    EXPECT_EQ(kind_of([&] { notes.open_source(spec)->open(position); }), ErrorKind::position_lost);
+    EXPECT_EQ(kind_of([&] { notes.open_source(spec)->has_changes(position); }), ErrorKind::position_lost);
+  }
+
+  const testkit::MemoryTable table = notes.database.table("notes");
+  notes.database.drop_table("notes");
+  notes.database.create_table(table);
+  EXPECT_EQ(kind_of([&] { notes.open_source()->open(position); }), ErrorKind::position_lost);
+  EXPECT_EQ(kind_of([&] { notes.open_source()->has_changes(position); }), ErrorKind::position_lost);
+}
+
+TEST(CursorSource, RefusesAPositionThatIsNone) {
+  NotesTable notes;
+  for (const char* token : {"{}", "[]", "7", "nonsense", R"({"strategy":"cursor"})", R"({"strategy":1})"}) {
+    EXPECT_EQ(kind_of([&] { notes.open_source()->open({token}); }), ErrorKind::position_lost) << token;
+    EXPECT_EQ(kind_of([&] { notes.open_source()->has_changes({token}); }), ErrorKind::position_lost) << token;
+  }
+}
+
 TEST(CursorSource, ReadsTheTableAnewAfterItsPositionWasLost) {
   NotesTable notes;
   notes.fill(30);
@@ -423,6 +457,19 @@ TEST(CursorSource, AsksOneLookUpWhenNothingIsNew) {
   EXPECT_EQ(notes.engine.look(), Changed::no);
   EXPECT_EQ(notes.database.calls().count(Call::exists), before + 1);
   EXPECT_EQ(notes.database.calls().count(Call::open_now), 1u);
+}
+
+TEST(CursorSource, MayBeLookedAtInTheMiddleOfARead) {
+  NotesTable notes;
+  notes.fill(20);
+  notes.engine.read();
+  notes.clock.advance(1min);
+  notes.fill(20, "again");
+  const auto source = notes.open_source();
+  source->open(notes.engine.position());
+  EXPECT_EQ(source->next(5, SIZE_MAX).rows(), 5u);
+  EXPECT_EQ(source->has_changes(notes.engine.position()).changed, Changed::perhaps);
+  EXPECT_EQ(source->next(100, SIZE_MAX).rows(), 15u);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ class SourceContract : public ::testing::TestWithParam<SourceCase> {
 
   /// Reads on from `position` to the end, into `replica`; `max_rows` a batch. Returns where the next read begins.
   Position read_on(Source& source, const Position& position, Replica& replica, std::size_t max_rows = 1000);
-  /// The same with a new source for each batch, as if the process had died after it.
+  /// The same with a new source for each of the first batches, as if the process had died after it.
   Position read_with_restarts(const SourceSpec& spec, Position position, Replica& replica, std::size_t max_rows);
   /// Everything from the start.
   Replica read_all(const SourceSpec& spec, std::size_t max_rows = 1000);

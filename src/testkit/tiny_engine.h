@@ -67,13 +67,17 @@ class TinyEngine {
     std::int64_t generation = 0;
     std::unordered_map<RowHash, Seen> window;
   };
-  std::size_t write(const Batch& batch, Saved& state);
-  bool apply(const Schema& schema, const Change& change, Saved& state);
+  std::size_t write(const Batch& batch, Saved& state, bool trusts_window);
+  bool apply(const Schema& schema, const Change& change, Saved& state, bool trusts_window);
   void end_listing(Source& source, Saved& state);
 
   OpenSource open_source_;
   const Strategy strategy_;
   Saved saved_;
+  /// The last read died: rows may have been written that the window does not know of. One of them may since have
+  /// become again what the window says, and would be dropped though the copy has another; so nothing is dropped
+  /// until a read has come to its end.
+  bool in_doubt_ = false;
   std::map<Key, Row> copy_;
   std::map<Key, Refusal> refused_;
 };

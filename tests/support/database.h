@@ -27,6 +27,8 @@ class Database {
  public:
   virtual ~Database() = default;
   virtual std::unique_ptr<Session> log_in() = 0;
+  /// A URL, or the file of SQLite.
+  virtual std::string address() const = 0;
   /// What stands behind its name below `connections:` in a config.
   virtual std::string connection() const = 0;
   /// An expression for the bytes of a column in lower-case hex.

@@ -94,8 +94,9 @@ class MysqlDatabase final : public Database {
   std::unique_ptr<Session> log_in() override {
     return std::make_unique<MysqlSession>(with_database(server_, name_));
   }
+  std::string address() const override { return with_database(server_, name_); }
   std::string connection() const override {
-    return fmt::format("{{provider: mysql, url: \"{}\"}}", with_database(server_, name_));
+    return fmt::format("{{provider: mysql, url: \"{}\"}}", address());
   }
 
  private:

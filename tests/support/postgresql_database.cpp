@@ -86,8 +86,9 @@ class PostgresqlDatabase final : public Database {
   std::unique_ptr<Session> log_in() override {
     return std::make_unique<PostgresqlSession>(with_database(server_, name_));
   }
+  std::string address() const override { return with_database(server_, name_); }
   std::string connection() const override {
-    return fmt::format("{{provider: postgresql, url: \"{}\"}}", with_database(server_, name_));
+    return fmt::format("{{provider: postgresql, url: \"{}\"}}", address());
   }
   std::string hex(const std::string& column) const override { return "encode(" + column + ", 'hex')"; }
 

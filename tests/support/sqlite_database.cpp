@@ -44,6 +44,7 @@ class SqliteDatabase final : public Database {
   std::string hex(const std::string& column) const override {
     return fmt::format("iif({0} IS NULL, NULL, lower(hex({0})))", column);
   }
+  std::string address() const override { return file_; }
   std::string connection() const override { return fmt::format("{{provider: sqlite, path: \"{}\"}}", file_); }
 
  private:

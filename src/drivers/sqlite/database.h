@@ -68,8 +68,10 @@ enum class OpenMode { read_only, read_write, create };
 class Database {
  public:
   /// Throws Error: not_found when the file is missing, forbidden when it may not be opened, bad_config when it
-  /// is no database. `busy_timeout`: how long a lock is waited for, ended early by `stop`.
-  Database(const std::string& file, OpenMode mode, std::chrono::milliseconds busy_timeout, std::stop_token stop = {});
+  /// is no database. `busy_timeout`: how long a lock is waited for. A stop request ends the wait, and a
+  /// statement that runs long, with Error(cancelled).
+  Database(const std::string& file, OpenMode mode, std::chrono::milliseconds busy_timeout,
+           std::stop_token stop = {});
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -80,6 +82,8 @@ class Database {
   /// Rows changed by the last statement.
   std::int64_t changes() const;
   bool in_transaction() const;
+  /// How long a lock is waited for from now on.
+  void wait_at_most(std::chrono::milliseconds busy_timeout) { busy_timeout_ = busy_timeout; }
   sqlite3* handle() const { return database_; }
   const std::string& file() const { return file_; }
 
@@ -88,6 +92,7 @@ class Database {
 
  private:
   static int on_busy(void* self, int attempts);
+  static int on_progress(void* self);
   sqlite3* database_ = nullptr;
   std::string file_;
   std::chrono::milliseconds busy_timeout_;

@@ -54,8 +54,8 @@ constexpr const char* kOfUsers = R"sql(
 constexpr const char* kColumns = R"sql(
 SELECT a.attrelid, a.attname, a.attnum, NOT a.attnotnull, a.attgenerated <> '', a.attidentity = 'a',
        b.modifier, format_type(b.oid, b.modifier),
-       t.oid, t.typtype, t.typname, format_type(t.oid, -1), format('%I.%I', tn.nspname, tp.proname),
-       e.oid, e.typtype, e.typname, format_type(e.oid, -1), format('%I.%I', en.nspname, ep.proname),
+       t.oid, t.typtype, t.typname, format_type(t.oid, -1), quote_ident(tn.nspname) || '.' || quote_ident(tp.proname),
+       e.oid, e.typtype, e.typname, format_type(e.oid, -1), quote_ident(en.nspname) || '.' || quote_ident(ep.proname),
        EXISTS (SELECT FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                   AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "drivers/sqlite/database.h"
+#include "provider/provider.h"
+
+namespace syncflow::sqlite {
+
+/// The tables of a file, or only `table` (Error(not_found), naming the nearest, if there is none such).
+std::vector<TableInfo> discover_tables(Database& database, const std::string& table, std::chrono::minutes naive_offset);
+
+}  // namespace syncflow::sqlite
