@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
-#include <set>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "core/text.h"
 
 namespace syncflow::mysql {
@@ -171,8 +169,7 @@ WriteResult TableDestination::write(const Batch& batch, WriteMode mode, const Fe
   table();
   if (batch.rows() == 1 && batch.changes[0].operation == Operation::truncate) {
     WriteResult result;
-    const bool removed = spec_.deletes != Deletes::ignore && clear(fence) > 0;
-    (removed ? result.deleted : result.unchanged) = 1;
+    (clear(fence) > 0 ? result.deleted : result.unchanged) = 1;
     return result;
   }
   Arena arena;
@@ -204,14 +201,13 @@ void TableDestination::apply(RowWriter& writer, const std::vector<EncodedChange>
                              WriteMode mode) const {
   std::vector<EncodedChange> removes, upserts;
   const auto write_upserts = [&] {
-    writer.upsert(std::move(upserts), mode == WriteMode::append);
+    writer.upsert(upserts, mode == WriteMode::append);
     upserts.clear();
   };
   // Removes first: they free unique values. Only where rows refer to others of this table does each keep its place.
   const bool in_order = table_->def.refers_to_itself;
   const auto flush_removes = [&] {
-    if (spec_.deletes == Deletes::ignore) writer.result().unchanged += removes.size();
-    else writer.remove(removes);
+    writer.remove(removes);
     removes.clear();
   };
   const auto each = [&](Operation operation, auto&& action) {
@@ -242,32 +238,31 @@ void TableDestination::apply(RowWriter& writer, const std::vector<EncodedChange>
 }
 
 std::vector<EncodedChange> TableDestination::encode(const Batch& batch, Arena& arena,
-                                                    std::vector<Rejection>& misfits) const {
+                                                    std::vector<Rejection>& misfits) {
   std::vector<EncodedChange> changes;
   changes.reserve(batch.rows());
-  const std::size_t fields = table_->encoders.size();
   for (std::size_t i = 0; i < batch.rows(); ++i) {
-    const Change& change = batch.changes[i];
     EncodedChange encoded;
     encoded.change = i;
-    encoded.operation = change.operation;
-    const std::span<Encoded> cells = encoded_cells(arena, fields);
+    encoded.operation = batch.changes[i].operation;
     Rejection misfit;
     misfit.change = i;
-    if (encode_cells(change, cells, encoded, arena, misfit)) changes.push_back(std::move(encoded));
+    if (encode_cells(batch.changes[i], encoded, arena, misfit)) changes.push_back(encoded);
     else misfits.push_back(std::move(misfit));
   }
   return changes;
 }
 
-bool TableDestination::encode_cells(const Change& change, std::span<Encoded> cells, EncodedChange& out,
-                                    Arena& arena, Rejection& misfit) const {
+bool TableDestination::encode_cells(const Change& change, EncodedChange& out, Arena& arena,
+                                    Rejection& misfit) {
   const auto refuse = [&](std::size_t field, std::string reason, RejectionCause cause) {
     misfit.field = table_->column(field).name;
     misfit.reason = std::move(reason);
     misfit.cause = cause;
     return false;
   };
+  const std::span<Encoded> cells = encoded_cells(arena, table_->encoders.size());
+  present_.clear();
   std::size_t field = 0;
   try {
     for (; field < cells.size(); ++field) {
@@ -278,7 +273,7 @@ bool TableDestination::encode_cells(const Change& change, std::span<Encoded> cel
         return refuse(field, key ? "the key has no value" : "the column is NOT NULL",
                       RejectionCause::constraint);
       cells[field] = table_->encoders[field].encode(value, arena);
-      out.present.push_back(field);
+      present_.push_back(field);
       out.size_bytes += cells[field].size_bytes();
     }
     if (change.operation == Operation::move) {
@@ -293,6 +288,7 @@ bool TableDestination::encode_cells(const Change& change, std::span<Encoded> cel
     return refuse(field, problem.reason, RejectionCause::value);
   }
   out.cells = cells;
+  out.present = &*presents_.insert(present_).first;
   if (out.size_bytes > max_packet_bytes_) {
     misfit.reason = fmt::format("the row takes {} bytes, and the server takes {} (max_allowed_packet)",
                                 out.size_bytes, max_packet_bytes_);

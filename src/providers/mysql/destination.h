@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,15 +30,16 @@ class TableDestination : public Destination {
   Session& ready_session();
   Statements statements();
   std::size_t clear(const Fence& fence);
-  std::vector<EncodedChange> encode(const Batch& batch, Arena& arena, std::vector<Rejection>& misfits) const;
-  bool encode_cells(const Change& change, std::span<Encoded> cells, EncodedChange& out, Arena& arena,
-                    Rejection& misfit) const;
+  std::vector<EncodedChange> encode(const Batch& batch, Arena& arena, std::vector<Rejection>& misfits);
+  bool encode_cells(const Change& change, EncodedChange& out, Arena& arena, Rejection& misfit);
   void apply(RowWriter& writer, const std::vector<EncodedChange>& changes, WriteMode mode) const;
 
   std::shared_ptr<Sessions> sessions_;
   const DestinationSpec spec_;
   Login login_;
   std::optional<TargetTable> table_;
+  std::set<std::vector<std::size_t>> presents_;  ///< what EncodedChange::present points to
+  std::vector<std::size_t> present_;             ///< of the change at hand
   StatementCache cache_;
   std::size_t cached_for_ = 0;  ///< the session that the cached statements are of
   std::string cached_clock_;    ///< they hold the zone's offset

@@ -7,7 +7,10 @@
 namespace syncflow::mysql {
 namespace {
 
-constexpr unsigned kCheckViolated = 3819;  // MySQL's ER_CHECK_CONSTRAINT_VIOLATED
+constexpr unsigned kImpossibleConversion = 3988;  // MySQL's ER_IMPOSSIBLE_STRING_CONVERSION
+constexpr unsigned kCannotConvertString = 3854;   // ER_CANNOT_CONVERT_STRING
+constexpr unsigned kNoVector = 6138;              // ER_TO_VECTOR_CONVERSION
+constexpr unsigned kCheckViolated = 3819;         // MySQL's ER_CHECK_CONSTRAINT_VIOLATED
 
 bool is_foreign_key(unsigned code) {
   return code == ER_NO_REFERENCED_ROW || code == ER_NO_REFERENCED_ROW_2 || code == ER_ROW_IS_REFERENCED ||
@@ -33,10 +36,9 @@ bool is_value(unsigned code) {
     case ER_DATETIME_FUNCTION_OVERFLOW:
     case ER_TOO_BIG_ROWSIZE:
     case ER_NET_PACKET_TOO_LARGE:
-    case 3854:  // ER_CANNOT_CONVERT_STRING
-    case 3988:  // ER_IMPOSSIBLE_STRING_CONVERSION
-    case 6138:  // ER_TO_VECTOR_CONVERSION
-      return true;
+    case kCannotConvertString:
+    case kImpossibleConversion:
+    case kNoVector: return true;
     default:
       // MySQL's errors of JSON documents.
       return code >= 3140 && code <= 3158;
@@ -60,6 +62,16 @@ RejectionCause cause_of(const Session::ServerError& error) {
   if (is_foreign_key(error.code)) return RejectionCause::foreign_key;
   if (is_constraint(error.code) || error.state.starts_with("45")) return RejectionCause::constraint;
   return RejectionCause::value;
+}
+
+bool can_be_about(const Session::ServerError& error, Kind kind, std::string_view charset) {
+  switch (error.code) {
+    case ER_CANT_CREATE_GEOMETRY_OBJECT: return kind == Kind::geometry;
+    case kNoVector: return kind == Kind::vector;
+    case kCannotConvertString:
+    case kImpossibleConversion: return kind == Kind::text && charset != "utf8mb4";
+    default: return error.code >= 3140 && error.code <= 3158 && kind == Kind::json;
+  }
 }
 
 std::string column_in(std::string_view words) {

@@ -101,7 +101,7 @@ bool RowWriter::run(Statement& statement, Outcome& outcome) try {
 void RowWriter::bind_rows(Statement& statement, Rows rows) {
   std::size_t at = 0;
   for (const EncodedChange& row : rows)
-    for (const std::size_t field : row.present) bind_encoded(statement, at++, row.cells[field]);
+    for (const std::size_t field : *row.present) bind_encoded(statement, at++, row.cells[field]);
 }
 
 std::size_t RowWriter::bind_key(Statement& statement, std::size_t at, std::span<const Encoded> key) {
@@ -112,19 +112,19 @@ std::size_t RowWriter::bind_key(Statement& statement, std::size_t at, std::span<
   return at;
 }
 
-void RowWriter::upsert(std::vector<EncodedChange> rows, bool most_likely_new) {
+void RowWriter::upsert(const std::vector<EncodedChange>& rows, bool most_likely_new) {
   if (rows.empty()) return;
   if (table_.folds_keys) upserts_.insert(upserts_.end(), rows.begin(), rows.end());
-  if (rows.front().present.size() < table_.encoders.size()) {
+  if (rows.front().present->size() < table_.encoders.size()) {
     for (const EncodedChange& row : rows) upsert_partly(row);
     return;
   }
-  apply(rows, 0, rows.front().present.size(),
+  apply(rows, 0, rows.front().present->size(),
         most_likely_new ? &RowWriter::try_append : &RowWriter::try_upsert);
 }
 
 bool RowWriter::try_append(Rows rows) {
-  const auto& fields = rows.front().present;
+  const auto& fields = *rows.front().present;
   Statement& statement = cache_.get(session_, name_of("insert", fields, rows.size()),
                                     [&] { return statements_.insert(fields, rows.size()); });
   bind_rows(statement, rows);
@@ -139,7 +139,7 @@ bool RowWriter::try_append(Rows rows) {
 }
 
 bool RowWriter::try_upsert(Rows rows) {
-  const auto& fields = rows.front().present;
+  const auto& fields = *rows.front().present;
   Statement& statement = cache_.get(session_, name_of("upsert", fields, rows.size()),
                                     [&] { return statements_.upsert(fields, rows.size()); });
   bind_rows(statement, rows);
@@ -181,17 +181,17 @@ void RowWriter::upsert_partly(const EncodedChange& row) {
     return;
   }
   if (result_.rejected.size() == refused_before)
-    apply({&row, 1}, 0, row.present.size(), &RowWriter::try_append);
+    apply({&row, 1}, 0, row.present->size(), &RowWriter::try_append);
 }
 
 /// False when there is no such row, or it was refused.
 bool RowWriter::update_present(const EncodedChange& row, bool& changed) {
   const std::vector<Encoded> key = key_of(row);
-  const std::string sql = statements_.update(row.present);
+  const std::string sql = statements_.update(*row.present);
   if (sql.empty()) return exists(key);
-  Statement& update = cache_.get(session_, name_of("update", row.present, 1), [&] { return sql; });
+  Statement& update = cache_.get(session_, name_of("update", *row.present, 1), [&] { return sql; });
   std::size_t at = 0;
-  for (const std::size_t field : row.present)
+  for (const std::size_t field : *row.present)
     if (!table_.is_key(field)) bind_encoded(update, at++, row.cells[field]);
   bind_key(update, at, key);
   Outcome outcome;
@@ -223,8 +223,8 @@ void RowWriter::move(const EncodedChange& change) {
   session_.execute("SAVEPOINT syncflow_move");
   const bool moved = make_way(change);
   if (result_.rejected.size() == before.rejected.size()) {
-    if (change.present.size() < table_.encoders.size()) upsert_partly(change);
-    else apply({&change, 1}, 0, change.present.size(), &RowWriter::try_upsert);
+    if (change.present->size() < table_.encoders.size()) upsert_partly(change);
+    else apply({&change, 1}, 0, change.present->size(), &RowWriter::try_upsert);
   }
   if (result_.rejected.size() > before.rejected.size()) {
     session_.execute("ROLLBACK TO SAVEPOINT syncflow_move");
@@ -248,7 +248,6 @@ bool RowWriter::make_way(const EncodedChange& change) {
   if (!exists(change.old_key)) return false;
   const std::vector<Encoded> key = key_of(change);
   const bool occupied = exists(key);
-  if (occupied && table_.keeps_rows) return false;
   Statement& statement =
       occupied ? cache_.get(session_, name_of("remove", {}, 1), [&] { return statements_.remove(1); })
                : cache_.get(session_, "rename", [&] { return statements_.rename(); });
@@ -270,8 +269,23 @@ void RowWriter::refuse(const EncodedChange& row) {
   const Session::ServerError error = session_.last_error();
   if (is_guard(error)) return explain_guard(row);
   const RejectionCause cause = cause_of(error);
-  refuse(row, column_in(error.words), error.words, cause);
+  std::string field = column_in(error.words);
+  if (field.empty() && cause == RejectionCause::value) field = suspect(row, error);
+  refuse(row, std::move(field), error.words, cause);
   if (cause == RejectionCause::unique || cause == RejectionCause::foreign_key) refused_.push_back(row);
+}
+
+/// Where the server does not say which column it was, the only one that it can have been.
+std::string RowWriter::suspect(const EncodedChange& row, const Session::ServerError& error) const {
+  std::string found;
+  for (const std::size_t field : *row.present) {
+    const ColumnInfo& column = table_.column(field);
+    if (row.cells[field].form == Encoded::Form::null || !can_be_about(error, column.kind, column.charset))
+      continue;
+    if (!found.empty()) return "";
+    found = column.name;
+  }
+  return found;
 }
 
 void RowWriter::refuse(const EncodedChange& row, std::string field, std::string reason,
@@ -284,8 +298,8 @@ void RowWriter::explain_guard(const EncodedChange& row) {
   if (table_.folds_keys && refuse_folded(row)) return;
   // A plain INSERT says which index it is.
   session_.execute("SAVEPOINT syncflow_guard");
-  Statement& insert = cache_.get(session_, name_of("insert", row.present, 1),
-                                 [&] { return statements_.insert(row.present, 1); });
+  Statement& insert = cache_.get(session_, name_of("insert", *row.present, 1),
+                                 [&] { return statements_.insert(*row.present, 1); });
   bind_rows(insert, {&row, 1});
   Outcome outcome;
   const bool inserted = run(insert, outcome);
@@ -346,8 +360,8 @@ void RowWriter::retry() {
         case Operation::remove: apply({&row, 1}, 0, 2 * table_.key.size(), &RowWriter::try_remove); break;
         case Operation::move: move(row); break;
         default:
-          if (row.present.size() < table_.encoders.size()) upsert_partly(row);
-          else apply({&row, 1}, 0, row.present.size(), &RowWriter::try_upsert);
+          if (row.present->size() < table_.encoders.size()) upsert_partly(row);
+          else apply({&row, 1}, 0, row.present->size(), &RowWriter::try_upsert);
       }
     }
     progress = result_.rejected.size() < refused_before;

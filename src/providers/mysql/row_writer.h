@@ -16,7 +16,8 @@ namespace syncflow::mysql {
 struct EncodedChange {
   std::size_t change = 0;  ///< index into the batch
   Operation operation = Operation::upsert;
-  std::vector<std::size_t> present;  ///< the fields that are not absent
+  /// The fields that are not absent; shared by all changes with the same.
+  const std::vector<std::size_t>* present = nullptr;
   std::span<const Encoded> cells;    ///< one for each field
   std::span<const Encoded> old_key;  ///< of a move
   std::size_t size_bytes = 0;
@@ -53,7 +54,7 @@ class RowWriter {
         max_packet_bytes_(max_packet_bytes) {}
 
   /// Rows with the same fields present.
-  void upsert(std::vector<EncodedChange> rows, bool most_likely_new);
+  void upsert(const std::vector<EncodedChange>& rows, bool most_likely_new);
   void remove(const std::vector<EncodedChange>& rows);
   void move(const EncodedChange& change);
   /// Once more what other rows of the batch may have stood in the way of.
@@ -84,6 +85,7 @@ class RowWriter {
   bool exists(std::span<const Encoded> key);
   void refuse(const EncodedChange& row);
   void refuse(const EncodedChange& row, std::string field, std::string reason, RejectionCause cause);
+  std::string suspect(const EncodedChange& row, const Session::ServerError& error) const;
   void explain_guard(const EncodedChange& row);
   bool refuse_folded(const EncodedChange& row);
   std::string name_of(const char* form, const std::vector<std::size_t>& fields, std::size_t rows) const;

@@ -108,6 +108,12 @@ class TableCheck {
       if (!set_by_us && !column.nullable && !column.has_default && !column.generated)
         lacking.push_back(column.name);
     }
+    for (const ColumnInfo& column : def_.columns)
+      if (column.auto_increment && !spec_.incoming.find(column.name))
+        warnings_.push_back(fmt::format(
+            "field {} counts up and is not mapped: each write of a row uses up a number, also where the "
+            "row is there already",
+            column.name));
     if (!lacking.empty())
       warnings_.push_back(fmt::format(
           "new rows are refused, because {} must have a value and none is mapped: map it, or give it "
@@ -146,7 +152,6 @@ TargetTable check_table(TableDef def, const DestinationSpec& spec, const Setting
   table.key = spec.incoming.key;
   if (spec.deletes == Deletes::soft) table.soft_delete = spec.soft_delete;
   table.stamp = spec.stamp;
-  table.keeps_rows = spec.deletes == Deletes::ignore;
   table.folds_keys =
       std::any_of(table.key.begin(), table.key.end(), [&](std::size_t i) { return table.column(i).folds(); });
   table.has_other_unique_index = std::count_if(def.indexes.begin(), def.indexes.end(),

@@ -18,7 +18,6 @@ struct TargetTable {
   std::vector<std::size_t> key;   ///< indexes into `encoders`
   std::string soft_delete;        ///< empty: rows are not marked
   std::string stamp;              ///< empty: rows are not stamped
-  bool keeps_rows = false;        ///< deletes are ignored
   bool mariadb = false;
   bool names_new_row = false;  ///< INSERT … AS, MySQL 8.0.19; VALUES() otherwise
   /// A row may meet another than its own: the table has other unique indexes, or a collation folds keys.
