@@ -107,6 +107,23 @@ SourceCase iso_cursor_case() {
   return a_case;
 }
 
+/// Local times without a zone, far from UTC.
+SourceCase local_time_case() {
+  SourceCase a_case = source_case("LocalTime", "wal");
+  a_case.make = [] {
+    Options options;
+    options.set("timezone", "-08:00");
+    return std::make_unique<TestFile>("wal", options);
+  };
+  a_case.dialect.instant = [](Time time) {
+    std::string text = to_rfc3339(time - std::chrono::hours(8));
+    text.replace(10, 1, " ").pop_back();
+    return "'" + text + "'";
+  };
+  a_case.samples.clear();
+  return a_case;
+}
+
 /// Every row in another spelling of its own.
 SourceCase mixed_cursor_case() {
   SourceCase a_case = source_case("MixedSpellings", "wal");
@@ -160,7 +177,7 @@ DestinationCase destination_case(const std::string& name, const std::string& jou
 }
 
 SYNCFLOW_SOURCE_CONTRACT(Sqlite, source_case("Wal", "wal"), source_case("Rollback", "delete"), text_cursor_case(), iso_cursor_case(),
-                         mixed_cursor_case());
+                         local_time_case(), mixed_cursor_case());
 
 SYNCFLOW_DESTINATION_CONTRACT(Sqlite, destination_case("Wal", "wal"), destination_case("Rollback", "delete"));
 

@@ -129,9 +129,9 @@ void TableRows::append(const Statement& statement, int first, const sql::RowQuer
   }
 }
 
-std::string TableRows::exact_cursor(const Statement& statement, int first, const sql::RowQuery& query) const {
+Stored TableRows::cursor_cell(const Statement& statement, int first, const sql::RowQuery& query) const {
   if (!cursor_ || query.keys_only) return {};
-  return cursor_->exact(stored_at(statement, first + static_cast<int>(cursor_field_)));
+  return stored_at(statement, first + static_cast<int>(cursor_field_));
 }
 
 }  // namespace syncflow::sqlite
