@@ -51,6 +51,7 @@ SourceSpec SourceContract::spec(Strategy strategy) const {
   spec.table = items_->name();
   spec.strategy = strategy;
   if (strategy == Strategy::cursor) spec.cursor = "updated_at";
+  spec.overlap = GetParam().overlap;
   return spec;
 }
 

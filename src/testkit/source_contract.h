@@ -27,6 +27,8 @@ struct UnreadableSample {
 struct SourceCase : DatabaseCase {
   std::vector<TypeSample> samples;
   std::vector<UnreadableSample> unreadable;
+  /// Where the login sees little, the default overlap outlasts any test that restarts at every batch.
+  std::optional<Duration> overlap;
   /// Several sessions can hold written rows open at once.
   bool several_writers = true;
   /// What another session runs so that reading `items` waits until it ends; empty: nothing makes a read wait.

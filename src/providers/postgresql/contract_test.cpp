@@ -148,6 +148,7 @@ SourceCase source_case(const std::string& name, bool sees_sessions) {
   out.make = maker(sees_sessions);
   out.dialect = dialect();
   out.samples = samples();
+  if (!sees_sessions) out.overlap = std::chrono::seconds(2);
   out.block_readers = {"BEGIN", "LOCK TABLE items IN ACCESS EXCLUSIVE MODE"};
   return out;
 }

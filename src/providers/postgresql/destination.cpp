@@ -119,8 +119,7 @@ WriteResult StagedDestination::write(const Batch& batch, WriteMode mode, const F
 
 WriteResult StagedDestination::write_truncate(const Fence& fence) {
   WriteResult result;
-  const bool removed = spec_.deletes != Deletes::ignore && remove_all(fence) > 0;
-  (removed ? result.deleted : result.unchanged) = 1;
+  (remove_all(fence) > 0 ? result.deleted : result.unchanged) = 1;
   return result;
 }
 

@@ -93,10 +93,7 @@ void StagedWrite::sort_changes() {
   for (std::size_t i = 0; i < batch_.changes.size(); ++i) {
     const Change& change = batch_.changes[i];
     switch (change.operation) {
-      case Operation::remove:
-        if (deletes_ == Deletes::ignore) ++result_.unchanged;
-        else removes_.push_back(i);
-        break;
+      case Operation::remove: removes_.push_back(i); break;
       case Operation::move:
         if (keeps_its_key(change)) group_of(change).changes.push_back(i);
         else moves_.push_back(i);
@@ -223,7 +220,7 @@ libpq::Answer StagedWrite::attempt(const StageRange& range, Kind kind) {
 libpq::Answer StagedWrite::attempt_move(std::size_t n) {
   libpq::Answer moved = transaction_.attempt_apart(statements_.move_key(n));
   if (moved.refused) return moved;
-  if (changed_rows(moved) == 0 && deletes_ != Deletes::ignore) {
+  if (changed_rows(moved) == 0) {
     moved = transaction_.attempt(deletes_ == Deletes::soft ? statements_.mark_old_key(n) : statements_.remove_old_key(n));
     if (moved.refused) return moved;
   }
