@@ -35,7 +35,8 @@ ErrorKind kind_of(Function function) {
 class MemoryDestinationTest : public ::testing::Test {
  protected:
   MemoryDestinationTest() {
-    schema_ = make_schema("people", {field("id", Type::int64, false), field("name", Type::text), field("age", Type::int64)});
+    schema_ = make_schema(
+        "people", {field("id", Type::int64, false), field("name", Type::text), field("age", Type::int64)});
     spec_.table = "people";
     spec_.incoming = *schema_;
   }
@@ -162,7 +163,8 @@ TEST_F(MemoryDestinationTest, KeepsForeignKeysBothWays) {
   database_.create_table(parents);
   MemoryTable table;
   table.name = "people";
-  table.fields = {memory_field("id", Type::int64, false), memory_field("name", Type::text), memory_field("age", Type::int64)};
+  table.fields = {memory_field("id", Type::int64, false), memory_field("name", Type::text),
+                  memory_field("age", Type::int64)};
   table.key = {"id"};
   table.foreign_keys = {{{"age"}, "cities"}};
   database_.create_table(table);

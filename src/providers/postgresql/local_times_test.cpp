@@ -82,7 +82,9 @@ TEST(PostgresLocalTimes, FindNaiveStampsThoughServerAndHostAreInDifferentZones) 
     const auto connection = provider().connect(database.options(), {clock, {}});
     const auto writer = database.connect();
     writer->execute("SET timezone = '" + std::string(server) + "'");
-    writer->execute("CREATE TABLE t (id int PRIMARY KEY, at timestamp NOT NULL DEFAULT localtimestamp, day date DEFAULT current_date)");
+    writer->execute(
+        "CREATE TABLE t (id int PRIMARY KEY, at timestamp NOT NULL DEFAULT localtimestamp, day date DEFAULT "
+        "current_date)");
     for (const char* cursor : {"at", "day"}) {
       SourceSpec spec;
       spec.table = "t";

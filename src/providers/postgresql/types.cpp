@@ -16,10 +16,39 @@ using sql::pg::Form;
 
 /// The built-in types that we name, by their fixed numbers (pg_type.dat).
 enum Oid : std::uint32_t {
-  kBool = 16, kBytea = 17, kChar = 18, kName = 19, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kOid = 26, kJson = 114,
-  kXml = 142, kCidr = 650, kFloat4 = 700, kFloat8 = 701, kMacaddr8 = 774, kMoney = 790, kMacaddr = 829, kInet = 869,
-  kBpchar = 1042, kVarchar = 1043, kDate = 1082, kTime = 1083, kTimestamp = 1114, kTimestamptz = 1184, kInterval = 1186,
-  kTimetz = 1266, kBit = 1560, kVarbit = 1562, kNumeric = 1700, kUuid = 2950, kPgLsn = 3220, kJsonb = 3802, kJsonpath = 4072,
+  kBool = 16,
+  kBytea = 17,
+  kChar = 18,
+  kName = 19,
+  kInt8 = 20,
+  kInt2 = 21,
+  kInt4 = 23,
+  kText = 25,
+  kOid = 26,
+  kJson = 114,
+  kXml = 142,
+  kCidr = 650,
+  kFloat4 = 700,
+  kFloat8 = 701,
+  kMacaddr8 = 774,
+  kMoney = 790,
+  kMacaddr = 829,
+  kInet = 869,
+  kBpchar = 1042,
+  kVarchar = 1043,
+  kDate = 1082,
+  kTime = 1083,
+  kTimestamp = 1114,
+  kTimestamptz = 1184,
+  kInterval = 1186,
+  kTimetz = 1266,
+  kBit = 1560,
+  kVarbit = 1562,
+  kNumeric = 1700,
+  kUuid = 2950,
+  kPgLsn = 3220,
+  kJsonb = 3802,
+  kJsonpath = 4072,
   kXid8 = 5069,
 };
 
@@ -107,10 +136,30 @@ std::optional<int> second_digits(const Column& column) {
 /// (1 day = 24 hours), json (has none), nor what is made of other types.
 bool equality_is_exact(const Column& column) {
   switch (column.type.oid) {
-    case kBool: case kInt2: case kInt4: case kInt8: case kOid: case kXid8: case kName: case kBpchar: case kBytea: case kDate:
-    case kTime: case kTimetz: case kTimestamp: case kTimestamptz: case kUuid: case kChar: case kCidr: case kInet:
-    case kMacaddr: case kMacaddr8: case kBit: case kVarbit: case kMoney: case kPgLsn:
-      return true;
+    case kBool:
+    case kInt2:
+    case kInt4:
+    case kInt8:
+    case kOid:
+    case kXid8:
+    case kName:
+    case kBpchar:
+    case kBytea:
+    case kDate:
+    case kTime:
+    case kTimetz:
+    case kTimestamp:
+    case kTimestamptz:
+    case kUuid:
+    case kChar:
+    case kCidr:
+    case kInet:
+    case kMacaddr:
+    case kMacaddr8:
+    case kBit:
+    case kVarbit:
+    case kMoney:
+    case kPgLsn: return true;
     case kNumeric: return has_precision(column);
     case kText:
     case kVarchar: return !column.folds;

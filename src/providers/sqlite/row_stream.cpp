@@ -61,8 +61,8 @@ class LookupStream : public sql::RowStream {
     Sql by_key;
     by_key.and_().add(rows_.key().equals("", numbered()));
     for (std::size_t i = 0; i < rows_.key().size(); ++i) by_key.add("", Stored());
-    const Sql select = std::move(
-        Sql("SELECT " + rows_.cells(query_) + " FROM " + rows_.table()).add(rows_.where(query_, std::move(by_key))));
+    const Sql select = std::move(Sql("SELECT " + rows_.cells(query_) + " FROM " + rows_.table())
+                                     .add(rows_.where(query_, std::move(by_key))));
     Statement row = select.prepare(database_);
     for (; next_ < query_.keys.size() && room.left(); ++next_) append(row, query_.keys[next_], batch);
     return next_ < query_.keys.size();
@@ -183,9 +183,11 @@ class ListedStream : public sql::RowStream {
     std::string columns;
     for (std::size_t i = 0; i < rows_.key().size(); ++i) columns += fmt::format(", k{}", i);
     database_.execute("DROP TABLE IF EXISTS temp.syncflow_listing");
-    database_.execute("CREATE TEMP TABLE syncflow_listing (position INTEGER PRIMARY KEY, cursor" + columns + ")");
-    Sql fill("INSERT INTO temp.syncflow_listing (cursor" + columns + ") SELECT " + (by_cursor() ? rows_.cursor().order() : "NULL") +
-             ", " + rows_.key().list() + " FROM " + rows_.table());
+    database_.execute("CREATE TEMP TABLE syncflow_listing (position INTEGER PRIMARY KEY, cursor" + columns +
+                      ")");
+    Sql fill("INSERT INTO temp.syncflow_listing (cursor" + columns + ") SELECT " +
+             (by_cursor() ? rows_.cursor().order() : "NULL") + ", " + rows_.key().list() + " FROM " +
+             rows_.table());
     fill.add(rows_.where(query_)).add(fmt::format(" ORDER BY {} LIMIT {}", rows_.order(query_), wanted));
     fill.prepare(database_).run();
     const auto listed = static_cast<std::size_t>(database_.changes());
@@ -214,7 +216,8 @@ class ListedStream : public sql::RowStream {
     for (std::size_t i = 0; i < rows_.key().size(); ++i) listed.push_back(fmt::format("listing.k{}", i));
     // CROSS JOIN: the list leads, and gives the order.
     Sql sql("SELECT listing.position, listing.cursor, " + rows_.cells(query_, "t.") +
-            " FROM temp.syncflow_listing AS listing CROSS JOIN " + rows_.table() + " AS t ON " + rows_.key().equals("t.", listed));
+            " FROM temp.syncflow_listing AS listing CROSS JOIN " + rows_.table() + " AS t ON " +
+            rows_.key().equals("t.", listed));
     sql.add(" WHERE listing.position > ?", Stored::of(position_)).add(" ORDER BY listing.position");
     return sql;
   }
@@ -238,9 +241,11 @@ bool sorts(Database& database, const Sql& select) {
 
 }  // namespace
 
-std::unique_ptr<sql::RowStream> open_row_stream(Database& database, const TableRows& rows, const sql::RowQuery& query) {
+std::unique_ptr<sql::RowStream> open_row_stream(Database& database, const TableRows& rows,
+                                                const sql::RowQuery& query) {
   if (!query.keys.empty()) return std::make_unique<LookupStream>(database, rows, query);
-  const bool by_time = query.order == sql::RowQuery::Order::cursor && rows.cursor().kind() == sql::CursorKind::time;
+  const bool by_time =
+      query.order == sql::RowQuery::Order::cursor && rows.cursor().kind() == sql::CursorKind::time;
   if (by_time) return std::make_unique<ListedStream>(database, rows, query);
   auto chunks = std::make_unique<ChunkedStream>(database, rows, query);
   // A small page is sorted by keeping the least rows only; for all else one list saves sorting again for each chunk.

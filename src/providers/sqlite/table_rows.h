@@ -20,7 +20,8 @@ namespace syncflow::sqlite {
 class TableRows {
  public:
   /// Throws Error(bad_config) for fields that are not there or unfit for what they shall be.
-  TableRows(Database& database, const Table& table, const SourceSpec& spec, std::chrono::minutes naive_offset);
+  TableRows(Database& database, const Table& table, const SourceSpec& spec,
+            std::chrono::minutes naive_offset);
 
   const std::shared_ptr<const Schema>& schema() const { return schema_; }
   const std::string& table() const { return table_; }  ///< main."name"

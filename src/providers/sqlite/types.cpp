@@ -32,7 +32,8 @@ Declaration parse(std::string_view declared) {
     if (c == '(') inside = true;
     else if (inside && (c == ',' || c == ')')) end_argument(), inside = c == ',';
     else if (inside) argument += c == ' ' ? "" : std::string(1, c);
-    else if (c == ' ' || c == '\t' || c == '\n') out.name += out.name.empty() || out.name.back() == ' ' ? "" : " ";
+    else if (c == ' ' || c == '\t' || c == '\n')
+      out.name += out.name.empty() || out.name.back() == ' ' ? "" : " ";
     else out.name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   }
   while (!out.name.empty() && out.name.back() == ' ') out.name.pop_back();
@@ -94,14 +95,18 @@ bool names_integer(const std::string& name) {
 
 /// Declared types that come back from a schema as they were written, and could be any quoted text.
 bool is_plain_type(std::string_view declared) {
-  static const std::vector<std::string> kNotTypes = {"PRIMARY", "KEY",        "UNIQUE",     "NOT",       "NULL", "CHECK", "DEFAULT",
-                                                     "COLLATE", "REFERENCES", "CONSTRAINT", "GENERATED", "AS",   "ON"};
-  if (declared.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ (),") != std::string_view::npos)
+  static const std::vector<std::string> kNotTypes = {
+      "PRIMARY", "KEY",        "UNIQUE",     "NOT",       "NULL", "CHECK", "DEFAULT",
+      "COLLATE", "REFERENCES", "CONSTRAINT", "GENERATED", "AS",   "ON"};
+  if (declared.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ (),") !=
+      std::string_view::npos)
     return false;
   const auto open = declared.find('('), close = declared.find(')');
   if ((open == std::string_view::npos) != (close == std::string_view::npos)) return false;
   if (open != std::string_view::npos &&
-      (close != declared.size() - 1 || declared.substr(open + 1, close - open - 1).find_first_not_of("0123456789, ") != std::string_view::npos))
+      (close != declared.size() - 1 ||
+       declared.substr(open + 1, close - open - 1).find_first_not_of("0123456789, ") !=
+           std::string_view::npos))
     return false;
   for (const std::string& word : split(parse(declared).name, ' '))
     if (std::find(kNotTypes.begin(), kNotTypes.end(), word) != kNotTypes.end()) return false;
@@ -132,18 +137,13 @@ ColumnType column_type(std::string_view declared, bool strict) {
       type.dynamic = !names_integer(declaration.name);
       if (!type.dynamic) type.canonical = Type::int64;
       return type;
-    case Affinity::text:
-      return type;
+    case Affinity::text: return type;
     case Affinity::blob:
       type.dynamic = declaration.name.empty() || declaration.name == "ANY";
       if (!type.dynamic) type.canonical = Type::bytes;
       return type;
-    case Affinity::real:
-      type.canonical = Type::float64;
-      return type;
-    case Affinity::numeric:
-      type.dynamic = true;
-      return type;
+    case Affinity::real: type.canonical = Type::float64; return type;
+    case Affinity::numeric: type.dynamic = true; return type;
   }
   return type;
 }
