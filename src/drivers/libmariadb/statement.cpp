@@ -235,6 +235,8 @@ bool Statement::fetch() {
   mysql_stmt_attr_set(handle_.get(), STMT_ATTR_CB_USER_DATA, this);
   switch (mysql_stmt_fetch(handle_.get())) {
     case 0: return true;
+    // It speaks of bound buffers, and there are none: cells are taken from the packet as they are.
+    case MYSQL_DATA_TRUNCATED: return true;
     case MYSQL_NO_DATA: return false;
     default: fail("reading rows of " + sql_);
   }
