@@ -95,7 +95,9 @@ TEST(PostgresLocalTimes, FindNaiveStampsThoughServerAndHostAreInDifferentZones) 
       for (int id = 1; id <= 5; ++id) {
         writer->execute("INSERT INTO t VALUES (" + std::to_string(id) + ")");
         const auto source = connection->open_source(spec);
-        if (!position.empty()) EXPECT_NE(source->has_changes(position).changed, Changed::no);
+        if (!position.empty()) {
+          EXPECT_NE(source->has_changes(position).changed, Changed::no);
+        }
         source->open(position);
         for (bool caught_up = false; !caught_up;) {
           const Batch batch = source->next(1000, 8u << 20);
