@@ -56,7 +56,7 @@ function(syncflow_library folder)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
   string(REPLACE "/" "_" target ${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "(_test|/test_[a-z0-9_]*)\\.cpp$")
   if(sources)
     add_library(${target} STATIC ${sources})
     target_link_libraries(${target} PUBLIC syncflow_flags ${ARG_LINKS})
@@ -96,11 +96,13 @@ function(syncflow_program name folder)
   endif()
 endfunction()
 
-# syncflow_tests(FOLDER [LABELS label...] [LINKS target...]): one test binary of the *_test.cpp in src/FOLDER.
+# syncflow_tests(FOLDER [LABELS label...] [LINKS target...]): one test binary of the *_test.cpp in src/FOLDER,
+# and of what they share in test_*.cpp.
 function(syncflow_tests folder)
   cmake_parse_arguments(ARG "" "" "LABELS;LINKS" ${ARGN})
   string(REPLACE "/" "_" target ${folder})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*_test.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*_test.cpp
+    ${CMAKE_SOURCE_DIR}/src/${folder}/test_*.cpp)
   if(NOT sources)
     return()
   endif()

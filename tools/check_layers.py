@@ -52,6 +52,12 @@ TOKEN = re.compile(
 )
 
 
+def is_for_tests(path):
+    """A test, or what the tests of its folder share."""
+    name = path.rsplit("/", 1)[-1]
+    return name.endswith("_test.cpp") or name.startswith("test_")
+
+
 def matches(folder, pattern):
     """As a shell would: a `*` does not reach across a slash."""
     return folder.count("/") == pattern.count("/") and fnmatch.fnmatchcase(folder, pattern)
@@ -70,7 +76,7 @@ def allowed_for(path):
     """The patterns that the file at this path below src/ may include, its own folder left out."""
     folder = folder_of(path)
     allowed = next(targets for known, targets in ARROWS.items() if matches(folder, known))
-    return allowed + ["testkit"] if path.endswith("_test.cpp") else allowed
+    return allowed + ["testkit"] if is_for_tests(path) else allowed
 
 
 def check_include(path, included):
@@ -93,7 +99,7 @@ def check_source(path, text, providers=frozenset(PROVIDERS)):
     if folder_of(path) is None:
         yield 1, f"src/{path} lies in no folder that the table of layers has"
         return
-    names_no_provider = folder_of(path) == "engine" and not path.endswith("_test.cpp")
+    names_no_provider = folder_of(path) == "engine" and not is_for_tests(path)
     for token in TOKEN.finditer(text):
         line = text.count("\n", 0, token.start()) + 1
         if token["include"]:

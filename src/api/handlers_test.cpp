@@ -250,7 +250,11 @@ TEST_F(Api, ShowsJobsWithTheirRuns) {
   const std::string id = store_->enqueue(sync.id, Trigger::schedule).job.id;
   const auto claim = store_->claim("me", std::chrono::seconds(30));
   ASSERT_TRUE(claim);
-  store_->finish(claim->lease, {Outcome::Kind::failed, "the table is gone", {}, {}, "cursor"});
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::failed;
+  outcome.error = "the table is gone";
+  outcome.strategy = "cursor";
+  store_->finish(claim->lease, outcome);
   const auto shown = get("/jobs/" + id);
   EXPECT_EQ(shown.at("job").at("status"), "failed");
   EXPECT_EQ(shown.at("job").at("error"), "the table is gone");

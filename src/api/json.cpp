@@ -57,6 +57,19 @@ boost::json::array tables_of(const Sync& sync) {
   return tables;
 }
 
+void add_figures(boost::json::object& shown, const Figures& figures) {
+  for (const NamedFigure& figure : kFigures) shown[figure.name] = figures.*figure.count;
+}
+
+double seconds_between(Time from, Time to) { return std::chrono::duration<double>(to - from).count(); }
+
+boost::json::object to_json(const TableReport& table) {
+  boost::json::object shown{
+      {"source", table.source}, {"destination", table.destination}, {"strategy", table.strategy}};
+  add_figures(shown, table.figures);
+  return shown;
+}
+
 }  // namespace
 
 boost::json::object job_receipt(const Job& job) {
@@ -86,28 +99,19 @@ boost::json::object to_json(const Job& job) {
 }
 
 boost::json::object to_json(const Run& run) {
-  const Figures& figures = run.figures;
-  const boost::json::value seconds =
-      run.finished_at ? std::chrono::duration<double>(*run.finished_at - run.started_at).count()
-                      : boost::json::value();
-  return {{"id", run.id},
-          {"job_id", run.job_id},
-          {"sync_id", run.sync_id},
-          {"attempt", run.attempt},
-          {"status", run.status},
-          {"strategy", run.strategy},
-          {"read", figures.read},
-          {"written", figures.written},
-          {"deleted", figures.deleted},
-          {"unchanged", figures.unchanged},
-          {"filtered", figures.filtered},
-          {"collapsed", figures.collapsed},
-          {"quarantined", figures.quarantined},
-          {"bytes", figures.bytes},
-          {"seconds", seconds},
-          {"started_at", to_rfc3339(run.started_at)},
-          {"finished_at", time(run.finished_at)},
-          {"error", text_or_null(run.error)}};
+  boost::json::object shown{{"id", run.id},           {"job_id", run.job_id}, {"sync_id", run.sync_id},
+                            {"attempt", run.attempt}, {"status", run.status}, {"strategy", run.strategy}};
+  add_figures(shown, run.figures);
+  shown["bytes"] = run.figures.bytes;
+  shown["seconds"] =
+      run.finished_at ? boost::json::value(seconds_between(run.started_at, *run.finished_at)) : nullptr;
+  shown["started_at"] = to_rfc3339(run.started_at);
+  shown["finished_at"] = time(run.finished_at);
+  shown["error"] = text_or_null(run.error);
+  boost::json::array tables;
+  for (const TableReport& table : run.tables) tables.push_back(to_json(table));
+  shown["tables"] = std::move(tables);
+  return shown;
 }
 
 boost::json::object to_json(const Sync& sync, const std::optional<Run>& last_run) {

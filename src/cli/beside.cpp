@@ -14,6 +14,17 @@ using namespace std::chrono_literals;
 /// One indexed look-up a job: the other process does not feel it.
 constexpr Duration kBetweenLooks = 100ms;
 
+/// Several runs, where the first ones were tried again or made room, are one to who waits.
+void add_runs(SyncReport& report, const std::vector<Run>& runs) {
+  for (const Run& run : runs) {
+    report.figures += run.figures;
+    if (!run.strategy.empty()) report.strategy = run.strategy;
+    if (run.finished_at)
+      report.seconds += std::chrono::duration<double>(*run.finished_at - run.started_at).count();
+    add_tables(report.tables, run.tables);
+  }
+}
+
 }  // namespace
 
 void RunBeside::ask(const std::vector<Sync>& syncs, bool resync) {
@@ -85,12 +96,7 @@ void RunBeside::report(const Asked& asked, const std::string& status, const std:
   report.status = status;
   report.error = error;
   report.hold = hold;
-  for (const Run& run : asked.job_id.empty() ? std::vector<Run>() : store_.runs_of_job(asked.job_id)) {
-    report.figures += run.figures;
-    report.strategy = run.strategy;
-    if (run.finished_at)
-      report.seconds += std::chrono::duration<double>(*run.finished_at - run.started_at).count();
-  }
+  if (!asked.job_id.empty()) add_runs(report, store_.runs_of_job(asked.job_id));
   report.in_quarantine = store_.count_quarantine(asked.sync.id);
   reports_.push_back(report);
   watch_.on_report(report);

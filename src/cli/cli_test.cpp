@@ -107,7 +107,9 @@ TEST_F(Cli, RunsEverySyncAndPrintsALineForEach) {
   for (const auto& line : lines) {
     EXPECT_EQ(line.at("status"), "completed");
     EXPECT_EQ(line.at("written"), line.at("sync") == "people" ? 3 : 0);
-    if (line.at("sync") == "people") EXPECT_EQ(line.at("tables").at(0).at("written"), 3);
+    if (line.at("sync") == "people") {
+      EXPECT_EQ(line.at("tables").at(0).at("written"), 3);
+    }
   }
   EXPECT_EQ(to_.size("people"), 3u);
 }

@@ -47,20 +47,13 @@ boost::json::object to_json(const Job& job) {
 }
 
 boost::json::object to_json(const Run& run) {
-  return {{"id", run.id},
-          {"attempt", run.attempt},
-          {"status", run.status},
-          {"strategy", run.strategy},
-          {"read", run.figures.read},
-          {"written", run.figures.written},
-          {"deleted", run.figures.deleted},
-          {"unchanged", run.figures.unchanged},
-          {"filtered", run.figures.filtered},
-          {"collapsed", run.figures.collapsed},
-          {"quarantined", run.figures.quarantined},
-          {"started_at", to_rfc3339(run.started_at)},
-          {"finished_at", time(run.finished_at)},
-          {"error", run.error.empty() ? boost::json::value(nullptr) : boost::json::value(run.error)}};
+  boost::json::object shown{
+      {"id", run.id}, {"attempt", run.attempt}, {"status", run.status}, {"strategy", run.strategy}};
+  for (const NamedFigure& figure : kFigures) shown[figure.name] = run.figures.*figure.count;
+  shown["started_at"] = to_rfc3339(run.started_at);
+  shown["finished_at"] = time(run.finished_at);
+  shown["error"] = run.error.empty() ? boost::json::value(nullptr) : boost::json::value(run.error);
+  return shown;
 }
 
 /// The name that people know, or the id of a sync that the store does not have.

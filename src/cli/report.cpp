@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "core/json.h"
@@ -12,20 +11,8 @@
 namespace syncflow::cli {
 namespace {
 
-struct Figure {
-  const char* name;
-  std::int64_t Figures::*count;
-};
-constexpr std::array<Figure, 7> kFigures = {{{"read", &Figures::read},
-                                             {"written", &Figures::written},
-                                             {"deleted", &Figures::deleted},
-                                             {"unchanged", &Figures::unchanged},
-                                             {"filtered", &Figures::filtered},
-                                             {"collapsed", &Figures::collapsed},
-                                             {"quarantined", &Figures::quarantined}}};
-
 void add_figures(boost::json::object& line, const Figures& figures) {
-  for (const Figure& figure : kFigures) line[figure.name] = figures.*figure.count;
+  for (const NamedFigure& figure : kFigures) line[figure.name] = figures.*figure.count;
 }
 
 boost::json::object to_json(const TableReport& table) {
@@ -38,7 +25,7 @@ boost::json::object to_json(const TableReport& table) {
 /// "10 read, 9 written, 1 quarantined"
 std::string in_words(const Figures& figures) {
   std::vector<std::string> words;
-  for (const Figure& figure : kFigures)
+  for (const NamedFigure& figure : kFigures)
     if (const std::int64_t count = figures.*figure.count; count != 0)
       words.push_back(fmt::format("{} {}", with_commas(count), figure.name));
   return words.empty() ? "nothing to do" : join(words, ", ");

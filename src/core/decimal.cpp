@@ -1,8 +1,7 @@
 #include "core/decimal.h"
 
-#include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 
 namespace syncflow {
 namespace {
@@ -40,7 +39,8 @@ std::strong_ordering compare_sizes(const Parts& a, const Parts& b) {
 std::strong_ordering compare_decimals(std::string_view a, std::string_view b) {
   const Parts left = parts_of(a);
   const Parts right = parts_of(b);
-  if (left.negative != right.negative) return left.negative ? std::strong_ordering::less : std::strong_ordering::greater;
+  if (left.negative != right.negative)
+    return left.negative ? std::strong_ordering::less : std::strong_ordering::greater;
   return left.negative ? compare_sizes(right, left) : compare_sizes(left, right);
 }
 
@@ -59,8 +59,8 @@ std::optional<std::string> exact_decimal(double value) {
   if (!std::isfinite(value)) return std::nullopt;
   // The smallest double needs 1074 digits after the point, the largest 309 before it.
   char digits[1500];
-  const int length = std::snprintf(digits, sizeof digits, "%.1074f", value);
-  return normalized_decimal({digits, static_cast<std::size_t>(length)});
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 1074).ptr;
+  return normalized_decimal({digits, static_cast<std::size_t>(end - digits)});
 }
 
 }  // namespace syncflow

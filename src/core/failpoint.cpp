@@ -2,12 +2,13 @@
 
 #ifdef SYNCFLOW_FAILPOINTS
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -32,10 +33,17 @@ class Failpoints {
     if (spec.empty()) return;
     for (const std::string& part : split(spec, ',')) {
       const auto equals = part.find('=');
-      if (equals == std::string::npos) throw Error(ErrorKind::bad_config, "failpoint \"" + part + "\" names no action");
+      if (equals == std::string::npos)
+        throw Error(ErrorKind::bad_config, "failpoint \"" + part + "\" names no action");
       const auto at = part.find('@', equals);
       Armed armed{part.substr(equals + 1, at == std::string::npos ? at : at - equals - 1),
                   at == std::string::npos ? 1 : std::atoi(part.c_str() + at + 1)};
+      // A test whose failpoint never fires passes for the wrong reason.
+      if ((armed.action != "die" && armed.action != "fail" && armed.action != "hang") ||
+          armed.passes_left < 1)
+        throw Error(
+            ErrorKind::bad_config,
+            "failpoint \"" + part + "\" is not name=die, name=fail or name=hang, with @3 for the third time");
       armed_[part.substr(0, equals)] = armed;
     }
   }

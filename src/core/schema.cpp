@@ -18,9 +18,9 @@ std::size_t Schema::at(std::string_view name) const {
   std::vector<std::string> names;
   for (const Field& field : fields) names.push_back(field.name);
   const std::string near = nearest(name, names);
-  throw Error(ErrorKind::bad_config,
-              fmt::format("table {} has no field \"{}\"{}", table, name,
-                          near.empty() ? "; it has " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
+  throw Error(ErrorKind::bad_config, fmt::format("table {} has no field \"{}\"{}", table, name,
+                                                 near.empty() ? "; it has " + join(names, ", ")
+                                                              : "; did you mean \"" + near + "\"?"));
 }
 
 }  // namespace syncflow

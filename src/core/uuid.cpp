@@ -23,7 +23,8 @@ std::string formatted(unsigned char (&bytes)[16], unsigned char version) {
 
 std::string random_uuid() {
   unsigned char bytes[16];
-  if (RAND_bytes(bytes, sizeof bytes) != 1) throw Error(ErrorKind::unavailable, "the system gives no random bytes");
+  if (RAND_bytes(bytes, sizeof bytes) != 1)
+    throw Error(ErrorKind::unavailable, "the system gives no random bytes");
   return formatted(bytes, 4);
 }
 

@@ -1,5 +1,7 @@
 #include "core/value.h"
 
+#include <fmt/core.h>
+
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -10,8 +12,6 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "core/uuid.h"
-
-#include <fmt/core.h>
 
 namespace syncflow {
 
@@ -81,10 +81,8 @@ bool Value::is_textual() const {
     case Type::uuid:
     case Type::json:
     case Type::array:
-    case Type::native:
-      return true;
-    default:
-      return false;
+    case Type::native: return true;
+    default: return false;
   }
 }
 
@@ -100,10 +98,8 @@ int kind_rank(Type type) {
     case Type::int64:
     case Type::uint64:
     case Type::decimal:
-    case Type::float64:
-      return static_cast<int>(Type::int64);
-    default:
-      return static_cast<int>(type);
+    case Type::float64: return static_cast<int>(Type::int64);
+    default: return static_cast<int>(type);
   }
 }
 
@@ -126,7 +122,9 @@ std::strong_ordering compare_doubles(double a, double b) {
 std::strong_ordering compare_double_and_exact(double a, const Value& b) {
   if (std::isnan(a) || a == HUGE_VAL) return std::strong_ordering::greater;
   if (a == -HUGE_VAL) return std::strong_ordering::less;
-  return compare_decimals(*exact_decimal(a), decimal_text(b));
+  const auto order = compare_decimals(*exact_decimal(a), decimal_text(b));
+  // -0 is below the double 0, so it must be below every other zero too.
+  return order == 0 && a == 0 && std::signbit(a) ? std::strong_ordering::less : order;
 }
 
 std::strong_ordering reversed(std::strong_ordering order) { return 0 <=> order; }
@@ -134,7 +132,8 @@ std::strong_ordering reversed(std::strong_ordering order) { return 0 <=> order; 
 std::strong_ordering compare_numbers(const Value& a, const Value& b) {
   if (a.type() == Type::int64 && b.type() == Type::int64) return a.as_int64() <=> b.as_int64();
   if (a.type() == Type::uint64 && b.type() == Type::uint64) return a.as_uint64() <=> b.as_uint64();
-  if (a.type() == Type::float64 && b.type() == Type::float64) return compare_doubles(a.as_double(), b.as_double());
+  if (a.type() == Type::float64 && b.type() == Type::float64)
+    return compare_doubles(a.as_double(), b.as_double());
   if (a.type() == Type::float64) return compare_double_and_exact(a.as_double(), b);
   if (b.type() == Type::float64) return reversed(compare_double_and_exact(b.as_double(), a));
   return compare_decimals(decimal_text(a), decimal_text(b));
@@ -156,7 +155,10 @@ double parse_double(std::string_view text) {
   if (text == "NaN") return std::nan("");
   if (text == "Infinity") return HUGE_VAL;
   if (text == "-Infinity") return -HUGE_VAL;
-  return parse_number<double>(Type::float64, text);
+  const double number = parse_number<double>(Type::float64, text);
+  // from_chars also takes "inf", "nan(7)" and the like.
+  if (!std::isfinite(number)) refuse(Type::float64, text);
+  return number;
 }
 
 void append_double(double number, std::string& out) {
@@ -189,9 +191,10 @@ Value parse_timestamp(Type type, std::string_view text) {
   const auto parsed = parse_iso(text);
   const bool wants_zone = type == Type::timestamp_tz;
   if (!parsed || !parsed->has_time || parsed->offset_minutes.has_value() != wants_zone) refuse(type, text);
-  const std::int64_t local = parsed->days * kMicrosecondsPerDay + parsed->microseconds;
-  if (!wants_zone) return Value::timestamp(local, parsed->nanoseconds);
-  return Value::timestamp_tz(local - *parsed->offset_minutes * 60'000'000LL, parsed->nanoseconds);
+  const auto instant = microseconds_since_1970(*parsed);
+  if (!instant) refuse(type, text);
+  return wants_zone ? Value::timestamp_tz(*instant, parsed->nanoseconds)
+                    : Value::timestamp(*instant, parsed->nanoseconds);
 }
 
 }  // namespace
@@ -207,16 +210,13 @@ std::strong_ordering compare(const Value& a, const Value& b) {
   if (const auto order = kind_rank(a.type()) <=> kind_rank(b.type()); order != 0) return order;
   switch (a.type()) {
     case Type::absent:
-    case Type::null:
-      return std::strong_ordering::equal;
+    case Type::null: return std::strong_ordering::equal;
     case Type::int64:
     case Type::uint64:
     case Type::float64:
-    case Type::decimal:
-      return compare_numbers(a, b);
+    case Type::decimal: return compare_numbers(a, b);
     case Type::boolean:
-    case Type::date:
-      return a.as_int64() <=> b.as_int64();
+    case Type::date: return a.as_int64() <=> b.as_int64();
     case Type::time:
     case Type::timestamp:
     case Type::timestamp_tz:
@@ -231,44 +231,25 @@ std::strong_ordering compare(const Value& a, const Value& b) {
 void append_text(const Value& value, std::string& out) {
   switch (value.type()) {
     case Type::absent:
-    case Type::null:
-      return;
-    case Type::boolean:
-      out += value.as_bool() ? "true" : "false";
-      return;
-    case Type::int64:
-      out += std::to_string(value.as_int64());
-      return;
-    case Type::uint64:
-      out += std::to_string(value.as_uint64());
-      return;
-    case Type::float64:
-      append_double(value.as_double(), out);
-      return;
-    case Type::bytes:
-      out += to_hex(value.view());
-      return;
-    case Type::date:
-      append_date(value.as_int64(), out);
-      return;
-    case Type::time:
-      append_time_of_day(value.as_int64(), value.nanoseconds(), out);
-      return;
+    case Type::null: return;
+    case Type::boolean: out += value.as_bool() ? "true" : "false"; return;
+    case Type::int64: out += std::to_string(value.as_int64()); return;
+    case Type::uint64: out += std::to_string(value.as_uint64()); return;
+    case Type::float64: append_double(value.as_double(), out); return;
+    case Type::bytes: out += to_hex(value.view()); return;
+    case Type::date: append_date(value.as_int64(), out); return;
+    case Type::time: append_time_of_day(value.as_int64(), value.nanoseconds(), out); return;
     case Type::timestamp:
     case Type::timestamp_tz:
       append_timestamp(value.as_int64(), value.nanoseconds(), out);
       if (value.type() == Type::timestamp_tz) out += 'Z';
       return;
-    case Type::uuid:
-      append_uuid(value.view(), out);
-      return;
+    case Type::uuid: append_uuid(value.view(), out); return;
     case Type::decimal:
     case Type::text:
     case Type::json:
     case Type::array:
-    case Type::native:
-      out += value.view();
-      return;
+    case Type::native: out += value.view(); return;
   }
 }
 
@@ -290,27 +271,21 @@ bool is_decimal(std::string_view text) {
 
 Value parse_value(Type type, std::string_view text, Arena& arena) {
   switch (type) {
-    case Type::absent:
-      return Value::absent();
-    case Type::null:
-      return Value::null();
+    case Type::absent: return Value::absent();
+    case Type::null: return Value::null();
     case Type::boolean:
       if (text != "true" && text != "false") refuse(type, text);
       return Value::of(text == "true");
-    case Type::int64:
-      return Value::of(parse_number<std::int64_t>(type, text));
-    case Type::uint64:
-      return Value::of(parse_number<std::uint64_t>(type, text));
-    case Type::float64:
-      return Value::of(parse_double(text));
+    case Type::int64: return Value::of(parse_number<std::int64_t>(type, text));
+    case Type::uint64: return Value::of(parse_number<std::uint64_t>(type, text));
+    case Type::float64: return Value::of(parse_double(text));
     case Type::decimal:
       if (!is_decimal(text)) refuse(type, text);
       return Value::decimal(arena.copy(text));
     case Type::text:
       if (!is_utf8(text)) refuse(type, text);
       return Value::text(arena.copy(text));
-    case Type::bytes:
-      return Value::bytes(arena.copy(from_hex(text)));
+    case Type::bytes: return Value::bytes(arena.copy(from_hex(text)));
     case Type::date: {
       const auto parsed = parse_iso(text);
       if (!parsed || parsed->has_time) refuse(type, text);
@@ -322,16 +297,11 @@ Value parse_value(Type type, std::string_view text, Arena& arena) {
       return Value::time(parsed->microseconds, parsed->nanoseconds);
     }
     case Type::timestamp:
-    case Type::timestamp_tz:
-      return parse_timestamp(type, text);
-    case Type::uuid:
-      return parse_uuid(text, arena);
-    case Type::json:
-      return Value::json(arena.copy(text));
-    case Type::array:
-      return Value::array(arena.copy(text));
-    case Type::native:
-      return Value::native(arena.copy(text));
+    case Type::timestamp_tz: return parse_timestamp(type, text);
+    case Type::uuid: return parse_uuid(text, arena);
+    case Type::json: return Value::json(arena.copy(text));
+    case Type::array: return Value::array(arena.copy(text));
+    case Type::native: return Value::native(arena.copy(text));
   }
   refuse(type, text);
 }

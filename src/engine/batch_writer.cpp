@@ -57,7 +57,8 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     const Change& change = batch.changes[i];
     if (change.refusal < 0) return false;
     const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
-    carried.refused.push_back({mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
+    carried.refused.push_back(
+        {mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
     tracker_.note_refused(hash_key(batch.schema(), change));
     return true;
   });
@@ -106,7 +107,8 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
   for (const Rejection& rejection : result.rejected) {
     refused[rejection.change] = true;
     const Change& change = batch.changes[rejection.change];
-    carried.refused.push_back({mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
+    carried.refused.push_back(
+        {mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
     refused_[hash_key(batch.schema(), change)] = hash_row(change.row);
   }
   for (std::size_t i = 0; i < batch.rows(); ++i) {
@@ -116,7 +118,8 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
     const bool tracked = change.watched && !refused[i] && is_whole(change);
     if (!tracked && tracker_.empty()) continue;
     const RowHash key = hash_key(batch.schema(), change);
-    if (tracked) tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
+    if (tracked)
+      tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
     else if (refused[i]) tracker_.note_refused(key);
     else tracker_.forget(key);
   }

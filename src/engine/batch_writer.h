@@ -23,7 +23,8 @@ struct RefusedRow {
 struct Carried {
   Figures figures;
   std::vector<RefusedRow> refused;
-  std::vector<Key> settled;  ///< source keys of rows written, deleted or found equal; only filled when asked for
+  std::vector<Key>
+      settled;  ///< source keys of rows written, deleted or found equal; only filled when asked for
 };
 
 /// Takes batches through mapper, tracker and destination. The tracker then knows what was applied.

@@ -15,7 +15,22 @@
 namespace syncflow {
 
 enum class Operator {
-  eq, neq, gt, gte, lt, lte, in, nin, like, nlike, ilike, nilike, is, is_not, is_null, is_not_null
+  eq,
+  neq,
+  gt,
+  gte,
+  lt,
+  lte,
+  in,
+  nin,
+  like,
+  nlike,
+  ilike,
+  nilike,
+  is,
+  is_not,
+  is_null,
+  is_not_null
 };
 
 /// A condition on a source field, three-valued as in SQL. Values are canonical texts of the field's type.
@@ -30,10 +45,10 @@ struct Filter {
 /// Where one destination field comes from.
 struct FieldMapping {
   std::string to;
-  std::vector<std::string> from;               ///< source fields; several only for combine and coalesce
-  std::string transform;                       ///< empty: as it is
+  std::vector<std::string> from;  ///< source fields; several only for combine and coalesce
+  std::string transform;          ///< empty: as it is
   std::map<std::string, std::string> params;
-  std::optional<std::string> constant;         ///< instead of `from`
+  std::optional<std::string> constant;  ///< instead of `from`
   bool operator==(const FieldMapping&) const = default;
 };
 
@@ -46,7 +61,7 @@ struct TableMapping {
   std::string destination;
   std::vector<std::string> key;  ///< source fields; empty: the source table's primary key
   WantedStrategy strategy = WantedStrategy::automatic;
-  std::string cursor;            ///< empty: the best candidate
+  std::string cursor;  ///< empty: the best candidate
   std::optional<Duration> overlap;
   Deletes deletes = Deletes::ignore;
   std::string soft_delete = "deleted_at";

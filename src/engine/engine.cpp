@@ -53,8 +53,10 @@ struct Engine::Inside {
 
 Engine::Engine(Parts parts)
     : inside_(std::make_unique<Inside>(Inside{
-          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)}, nullptr,
-          nullptr, {}})) {}
+          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)},
+          nullptr,
+          nullptr,
+          {}})) {}
 
 Engine::~Engine() { stop(); }
 
@@ -66,9 +68,11 @@ void Engine::apply_config() {
       const Capabilities& source = parts.provider_of(definition.source).can;
       const Capabilities& destination = parts.provider_of(definition.destination).can;
       if (!source.source)
-        throw Error(ErrorKind::bad_config, fmt::format("connection {} cannot be a source", definition.source));
+        throw Error(ErrorKind::bad_config,
+                    fmt::format("connection {} cannot be a source", definition.source));
       if (!destination.destination)
-        throw Error(ErrorKind::bad_config, fmt::format("connection {} cannot be a destination", definition.destination));
+        throw Error(ErrorKind::bad_config,
+                    fmt::format("connection {} cannot be a destination", definition.destination));
       syncs.push_back(to_sync(definition, parts));
     } catch (const Error& error) {
       throw error.while_doing(fmt::format("sync {}", definition.name));
@@ -109,20 +113,23 @@ std::unique_ptr<Connection> Engine::connect(const std::string& connection_name, 
   return inside_->parts.connect(connection_name, std::move(stop));
 }
 
-std::vector<Finding> Engine::validate_online(std::stop_token stop) { return validate(inside_->parts, std::move(stop)); }
+std::vector<Finding> Engine::validate_online(std::stop_token stop) {
+  return validate(inside_->parts, std::move(stop));
+}
 
 namespace {
 
 /// Brings some syncs up to date once, in the calling thread and a few more.
 class OneRound {
  public:
-  OneRound(const EngineParts& parts, std::vector<Sync> syncs, const std::function<void(const SyncReport&)>& on_report,
-           std::stop_token stop)
+  OneRound(const EngineParts& parts, std::vector<Sync> syncs,
+           const std::function<void(const SyncReport&)>& on_report, std::stop_token stop)
       : parts_(parts), syncs_(std::move(syncs)), on_report_(on_report), stop_(std::move(stop)) {}
 
   std::vector<SyncReport> run(bool resync) {
     for (const Sync& sync : syncs_) prepare(sync, resync);
-    const auto workers = std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
+    const auto workers =
+        std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
     std::vector<std::jthread> helpers;
     for (std::size_t i = 1; i < workers; ++i) helpers.emplace_back([this] { guarded_work(); });
     guarded_work();
@@ -138,7 +145,8 @@ class OneRound {
     SyncReport& report = reports_[sync.id];
     report.sync = sync.name;
     // A person who runs a sync has mended what held it; what only a person may lift stays.
-    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake") parts_.store.lift_hold(sync.id);
+    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake")
+      parts_.store.lift_hold(sync.id);
     bool wanted = resync;
     Looked looked;
     if (!wanted) {
@@ -146,8 +154,8 @@ class OneRound {
         PlanCache plans;
         looked = look_for_changes(parts_, plans, sync, stop_);
         wanted = looked.changed || parts_.store.count_quarantine(sync.id) > 0;
-        parts_.store.polled(sync.id, parts_.store.clock().now(), parts_.store.clock().now() + parse_schedule(sync.schedule),
-                            0, sync.message);
+        parts_.store.polled(sync.id, parts_.store.clock().now(),
+                            parts_.store.clock().now() + parse_schedule(sync.schedule), 0, sync.message);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled) throw;
         // The job tells it, with retries and holds as for any other.
@@ -160,7 +168,8 @@ class OneRound {
     waiting.status = "pending";
     waiting.limit = 1;
     if (!wanted && parts_.store.list_jobs(waiting).items.empty()) return finish_idle(sync, looked);
-    const auto asked = parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
+    const auto asked =
+        parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
     report.job_id = asked.job.id;
     open_.insert(sync.id);
   }
@@ -190,7 +199,8 @@ class OneRound {
   void work() {
     const std::string owner = random_uuid();
     for (;;) {
-      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop; the next run goes on where this one stood");
+      if (stop_.stop_requested())
+        throw Error(ErrorKind::cancelled, "asked to stop; the next run goes on where this one stood");
       std::vector<std::string> only;
       {
         const std::lock_guard lock(mutex_);
@@ -199,6 +209,10 @@ class OneRound {
       }
       const auto claim = parts_.store.claim(owner, parts_.config.engine.lease, only);
       if (claim) {
+        {
+          const std::lock_guard lock(mutex_);
+          running_here_.insert(claim->sync.id);
+        }
         add(claim->sync, run_claim(parts_, *claim, stop_));
       } else {
         close_what_others_ended(only);
@@ -209,32 +223,19 @@ class OneRound {
 
   void add(const Sync& sync, SyncReport piece) {
     const std::lock_guard lock(mutex_);
+    running_here_.erase(sync.id);
     SyncReport& report = reports_[sync.id];
     report.figures += piece.figures;
     report.seconds += piece.seconds;
     report.error = piece.error;
     report.hold = piece.hold;
     if (!piece.strategy.empty()) report.strategy = piece.strategy;
-    add_tables(report, piece);
+    add_tables(report.tables, piece.tables);
     if (piece.status == "pending") return;
     report.status = piece.status;
     if (!piece.job_id.empty()) report.job_id = piece.job_id;
     report.in_quarantine = parts_.store.count_quarantine(sync.id);
     close(sync.id);
-  }
-
-  static void add_tables(SyncReport& report, const SyncReport& piece) {
-    for (const TableReport& table : piece.tables) {
-      const auto same = std::find_if(report.tables.begin(), report.tables.end(), [&](const TableReport& known) {
-        return known.source == table.source && known.destination == table.destination;
-      });
-      if (same == report.tables.end()) {
-        report.tables.push_back(table);
-      } else {
-        same->figures += table.figures;
-        same->strategy = table.strategy;
-      }
-    }
   }
 
   /// A job may have been cancelled, or failed before it was claimed.
@@ -243,12 +244,14 @@ class OneRound {
       std::string job_id;
       {
         const std::lock_guard lock(mutex_);
+        // Its job may be over a moment before its report is here.
+        if (running_here_.count(id) != 0) continue;
         job_id = reports_[id].job_id;
       }
       const auto job = parts_.store.find_job(job_id);
       if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) continue;
       const std::lock_guard lock(mutex_);
-      if (open_.count(id) == 0) continue;
+      if (open_.count(id) == 0 || running_here_.count(id) != 0) continue;
       reports_[id].status = job && job->status == JobStatus::completed ? "completed" : "failed";
       reports_[id].error = job ? job->error : "the job is gone from the queue";
       close(id);
@@ -264,7 +267,8 @@ class OneRound {
   const std::function<void(const SyncReport&)>& on_report_;
   const std::stop_token stop_;
   std::mutex mutex_;
-  std::set<std::string> open_;  ///< sync ids that are not done
+  std::set<std::string> open_;          ///< sync ids that are not done
+  std::set<std::string> running_here_;  ///< those that a thread of this round works on
   std::map<std::string, SyncReport> reports_;
   std::exception_ptr failure_;
   bool stop_all_ = false;
@@ -279,16 +283,16 @@ std::vector<Sync> chosen_syncs(const EngineParts& parts, const std::vector<std::
     const auto sync = parts.store.find_sync(definition.id);
     if (!sync) throw Error(ErrorKind::bug, fmt::format("sync {} is not in the store", definition.name));
     if (named && definition.status != SyncStatus::active)
-      throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it", definition.name,
-                                                     name_of(definition.status)));
+      throw Error(ErrorKind::bad_config, fmt::format("sync {} is {}; set its status to active to run it",
+                                                     definition.name, name_of(definition.status)));
     if (named || (names.empty() && definition.status == SyncStatus::active)) chosen.push_back(*sync);
   }
   for (const std::string& name : names)
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       const std::string near = nearest(name, known);
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("there is no sync \"{}\"{}", name,
-                              near.empty() ? "; there are " + join(known, ", ") : "; did you mean \"" + near + "\"?"));
+      throw Error(ErrorKind::bad_config, fmt::format("there is no sync \"{}\"{}", name,
+                                                     near.empty() ? "; there are " + join(known, ", ")
+                                                                  : "; did you mean \"" + near + "\"?"));
     }
   return chosen;
 }
@@ -296,7 +300,8 @@ std::vector<Sync> chosen_syncs(const EngineParts& parts, const std::vector<std::
 }  // namespace
 
 std::vector<SyncReport> Engine::run_once(const std::vector<std::string>& sync_names, bool resync,
-                                         const std::function<void(const SyncReport&)>& on_report, std::stop_token stop) {
+                                         const std::function<void(const SyncReport&)>& on_report,
+                                         std::stop_token stop) {
   const EngineParts& parts = inside_->parts;
   OneRound round(parts, chosen_syncs(parts, sync_names), on_report, std::move(stop));
   return round.run(resync);

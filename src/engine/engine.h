@@ -12,19 +12,13 @@
 
 namespace syncflow {
 
-/// How one mapping did in a run.
-struct TableReport {
-  std::string source, destination, strategy;
-  Figures figures;
-};
-
 /// How one sync did: the line that `run --json` prints.
 struct SyncReport {
   std::string sync, job_id;
   std::string status;  ///< completed, failed
   std::string strategy;
   std::string error;
-  std::string hold;    ///< the kind of the hold that the failure put on the sync; empty: none
+  std::string hold;  ///< the kind of the hold that the failure put on the sync; empty: none
   Figures figures;
   double seconds = 0;
   std::vector<TableReport> tables;
@@ -46,7 +40,7 @@ struct Finding {
   Severity severity = Severity::note;
   std::string sync, table;  ///< empty: of a connection or the whole file
   std::string text;
-  std::string ddl;          ///< what `create` would run
+  std::string ddl;  ///< what `create` would run
 };
 
 /// Keeps syncs in step: scheduler, poller, queue workers and pipeline over one store.
@@ -77,7 +71,8 @@ class Engine {
   /// calling thread and up to engine.workers more; not beside `start`. Each report is also given to
   /// `on_report` as soon as its sync is done. `resync` loads again from the start.
   std::vector<SyncReport> run_once(const std::vector<std::string>& sync_names, bool resync,
-                                   const std::function<void(const SyncReport&)>& on_report, std::stop_token stop);
+                                   const std::function<void(const SyncReport&)>& on_report,
+                                   std::stop_token stop);
 
   /// Looks at connections and mappings without changing anything: access, tables, fields, keys, the
   /// table-size rule, the DDL that `create` would run. An `error` means that a run would be held.

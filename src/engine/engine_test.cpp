@@ -316,6 +316,25 @@ TEST_F(EngineTest, GoesOnWhereAFailedLoadStood) {
   expect_equal();
 }
 
+TEST_F(EngineTest, WritesARowThatBecameAgainWhatItWasBeforeAFailure) {
+  for (const bool diff : {false, true}) {
+    const TableMapping mapping = diff ? diff_mapping(Deletes::hard) : people_mapping();
+    SyncDefinition sync = sync_of({mapping});
+    sync.retry.max_retries = 0;
+    put(1, "before");
+    ASSERT_EQ(run(sync).status, "completed");
+    from_.advance(1min);
+    put(1, "between");
+    arm_failpoints("pipeline.before_commit=fail");
+    EXPECT_EQ(run(sync).status, "failed");
+    arm_failpoints("");
+    from_.advance(1min);
+    put(1, "before");
+    EXPECT_EQ(run(sync).status, "completed");
+    expect_equal();
+  }
+}
+
 TEST_F(EngineTest, LoadsFromTheStartOnResync) {
   for (int id = 1; id <= 20; ++id) put(id, "row");
   const SyncDefinition sync = sync_of({people_mapping()});
@@ -377,7 +396,8 @@ TEST_F(EngineTest, PollsAndCarriesInTheBackground) {
 }
 
 /// A failure at each step, in a run that writes, rejects and deletes.
-class EngineFaults : public EngineTest, public ::testing::WithParamInterface<std::tuple<const char*, bool>> {};
+class EngineFaults : public EngineTest,
+                     public ::testing::WithParamInterface<std::tuple<const char*, bool>> {};
 
 TEST_P(EngineFaults, AreMadeGoodByTheNextRun) {
   const auto [point, diff] = GetParam();
@@ -410,17 +430,19 @@ TEST_P(EngineFaults, AreMadeGoodByTheNextRun) {
   EXPECT_EQ(store_->count_quarantine(sync.id), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    AtEachStep, EngineFaults,
-    ::testing::Combine(::testing::Values("pipeline.after_read", "pipeline.before_write", "pipeline.after_write",
-                                         "pipeline.rejection", "pipeline.before_commit", "pipeline.after_commit",
-                                         "worker.before_finish"),
-                       ::testing::Bool()),
-    [](const auto& instance) {
-      std::string name = std::string(std::get<0>(instance.param)) + (std::get<1>(instance.param) ? "_diff" : "_cursor");
-      std::replace(name.begin(), name.end(), '.', '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(AtEachStep, EngineFaults,
+                         ::testing::Combine(::testing::Values("pipeline.after_read", "pipeline.before_write",
+                                                              "pipeline.after_write", "pipeline.rejection",
+                                                              "pipeline.before_commit",
+                                                              "pipeline.after_commit",
+                                                              "worker.before_finish"),
+                                            ::testing::Bool()),
+                         [](const auto& instance) {
+                           std::string name = std::string(std::get<0>(instance.param)) +
+                                              (std::get<1>(instance.param) ? "_diff" : "_cursor");
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace syncflow::testkit

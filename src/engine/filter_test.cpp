@@ -161,6 +161,8 @@ TEST(Filter, MatchesPatterns) {
                                                    {"a%b%c", "a-b-b-c", true},
                                                    {"a%b%c", "a-b-b-d", false},
                                                    {"%ab", "aab", true},
+                                                   {"%aab", "aaab", true},
+                                                   {"%abac%", "xababacx", true},
                                                    {"100\\%", "100%", true},
                                                    {"100\\%", "100x", false},
                                                    {"a\\_b", "a_b", true},

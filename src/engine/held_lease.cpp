@@ -57,7 +57,8 @@ std::chrono::milliseconds HeldLease::left() const {
 
 void HeldLease::check() const {
   if (left().count() > 0) return;
-  throw Error(ErrorKind::lease_lost, "the lease on this sync ran out before its write was done; another worker goes on");
+  throw Error(ErrorKind::lease_lost,
+              "the lease on this sync ran out before its write was done; another worker goes on");
 }
 
 }  // namespace syncflow

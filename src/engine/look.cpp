@@ -20,9 +20,14 @@ constexpr Duration kLongestQuarantineWait = 1h;
 /// Looks at one mapping.
 class Look {
  public:
-  Look(const EngineParts& parts, PlanCache& plans, const SyncDefinition& sync, const TableMapping& mapping, Connection& connection,
-       std::stop_token stop)
-      : parts_(parts), plans_(plans), sync_(sync), mapping_(mapping), connection_(connection), stop_(std::move(stop)) {}
+  Look(const EngineParts& parts, PlanCache& plans, const SyncDefinition& sync, const TableMapping& mapping,
+       Connection& connection, std::stop_token stop)
+      : parts_(parts),
+        plans_(plans),
+        sync_(sync),
+        mapping_(mapping),
+        connection_(connection),
+        stop_(std::move(stop)) {}
 
   bool changed() {
     const auto state = parts_.store.find_mapping(sync_.id, mapping_.name());
@@ -53,8 +58,9 @@ class Look {
     const auto now = parts_.clock.monotonic();
     if (auto known = plans_.find(name, now)) return std::move(*known);
     const TableInfo table = connection_.discover(mapping_.source).front();
-    TablePlan plan = plan_table(mapping_, parts_.provider_of(sync_.source).can, connection_,
-                                copied_fields(parts_.config.syncs, sync_.source, mapping_.source, table.schema));
+    TablePlan plan =
+        plan_table(mapping_, parts_.provider_of(sync_.source).can, connection_,
+                   copied_fields(parts_.config.syncs, sync_.source, mapping_.source, table.schema));
     plan.source.fields = Mapper::needed_fields(mapping_);
     plans_.put(name, plan, now);
     return plan;
@@ -64,7 +70,8 @@ class Look {
     for (const QuarantinedRow& row : parts_.store.quarantine_of(sync_.id, mapping_.name(), kLookRows)) {
       Duration wait = kQuarantineWait;
       for (int i = 1; i < row.attempts && wait < kLongestQuarantineWait; ++i) wait *= 2;
-      if (parts_.store.clock().now() >= row.last_seen_at + std::min(wait, kLongestQuarantineWait)) return true;
+      if (parts_.store.clock().now() >= row.last_seen_at + std::min(wait, kLongestQuarantineWait))
+        return true;
     }
     return false;
   }
@@ -73,7 +80,8 @@ class Look {
   /// position stands at the end now.
   bool all_applied(Source& source, const MappingState& state, bool diff) {
     RowTracker tracker(parts_.store, sync_.id, mapping_.name(),
-                       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state.generation);
+                       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
+                       RowTracker::Trust::certain, state.generation);
     Mapper mapper(mapping_, source.schema());
     std::unordered_set<RowHash> met;
     source.open(state.position);
@@ -89,7 +97,8 @@ class Look {
         if (change.refusal >= 0) continue;
         const RowHash key = hash_key(mapped.batch.schema(), change);
         if (mapped.left_filter[i] && diff && !tracker.knows(key)) continue;
-        if (!tracker.applied(key, hash_row(change.row)) && !waits_in_quarantine(mapper.source_key(change))) return false;
+        if (!tracker.applied(key, hash_row(change.row)) && !waits_in_quarantine(mapper.source_key(change)))
+          return false;
         if (diff) tracker.note(key, hash_row(change.row), mapper.source_key(change));
       }
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop");
@@ -132,7 +141,8 @@ std::optional<TablePlan> PlanCache::find(const std::string& name, std::chrono::s
   return found->second.plan;
 }
 
-void PlanCache::put(const std::string& name, const TablePlan& plan, std::chrono::steady_clock::time_point now) {
+void PlanCache::put(const std::string& name, const TablePlan& plan,
+                    std::chrono::steady_clock::time_point now) {
   const std::lock_guard lock(mutex_);
   std::erase_if(plans_, [&](const auto& entry) { return now >= entry.second.until; });
   plans_[name] = {plan, now + kPlanAge};
@@ -142,6 +152,8 @@ Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& 
   const SyncDefinition definition = definition_from_json(sync.definition);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
+  looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");
+  if (looked.changed) return looked;
   for (const TableMapping& mapping : definition.tables) {
     Look look(parts, plans, definition, mapping, *connection, stop);
     looked.changed = look.changed();

@@ -21,7 +21,8 @@ constexpr double kJitter = 0.1;
 }  // namespace
 
 Poller::Poller(const EngineParts& parts, int threads) : parts_(parts) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this](std::stop_token stop) { poll(std::move(stop)); });
+  for (int i = 0; i < threads; ++i)
+    threads_.emplace_back([this](std::stop_token stop) { poll(std::move(stop)); });
 }
 
 Poller::~Poller() { request_stop(); }
@@ -72,7 +73,8 @@ void Poller::look_at(const Sync& sync, std::stop_token stop) {
 Time Poller::next_look(const Sync& sync) const {
   const Duration interval = parse_schedule(sync.schedule);
   const double share = kJitter * random_fraction();
-  return parts_.store.clock().now() + interval - Duration(static_cast<std::int64_t>(static_cast<double>(interval.count()) * share));
+  return parts_.store.clock().now() + interval -
+         Duration(static_cast<std::int64_t>(static_cast<double>(interval.count()) * share));
 }
 
 void Poller::note_success(const Sync& sync) {
@@ -91,8 +93,9 @@ bool Poller::connection_waits(const Sync& sync) {
     if (trouble == troubles_.end() || parts_.store.clock().now() >= trouble->second.until) return false;
     until = trouble->second.until;
   }
-  parts_.store.polled(sync.id, parts_.store.clock().now(), until, sync.failed_polls,
-                      fmt::format("waits for connection {}, which is in trouble, until {}", sync.source, to_rfc3339(until)));
+  parts_.store.polled(
+      sync.id, parts_.store.clock().now(), until, sync.failed_polls,
+      fmt::format("waits for connection {}, which is in trouble, until {}", sync.source, to_rfc3339(until)));
   return true;
 }
 

@@ -41,8 +41,8 @@ class Poller {
   const EngineParts& parts_;
   PlanCache plans_;
   std::mutex mutex_;
-  std::set<std::string> looking_at_;            ///< sync ids
-  std::map<std::string, Trouble> troubles_;     ///< by connection
+  std::set<std::string> looking_at_;         ///< sync ids
+  std::map<std::string, Trouble> troubles_;  ///< by connection
   std::vector<std::jthread> threads_;
 };
 

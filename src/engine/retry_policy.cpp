@@ -47,9 +47,7 @@ Outcome outcome_of(const Error& error, int attempt, const RetryPolicy& policy, d
       outcome.wait = spread(kConflictWait, jitter);
       return outcome;
     case ErrorKind::cancelled:
-    case ErrorKind::lease_lost:
-      outcome.kind = Outcome::Kind::give_back;
-      return outcome;
+    case ErrorKind::lease_lost: outcome.kind = Outcome::Kind::give_back; return outcome;
     case ErrorKind::bad_config:
     case ErrorKind::unauthorized:
     case ErrorKind::not_found:
@@ -59,19 +57,17 @@ Outcome outcome_of(const Error& error, int attempt, const RetryPolicy& policy, d
       outcome.hold = Hold{held ? held->hold_kind() : std::string(name_of(error.kind())), error.what(), now};
       return outcome;
     }
-    case ErrorKind::bug:
-      outcome.kind = Outcome::Kind::failed;
-      return outcome;
+    case ErrorKind::bug: outcome.kind = Outcome::Kind::failed; return outcome;
     case ErrorKind::unavailable:
-    case ErrorKind::position_lost:
-      break;
+    case ErrorKind::position_lost: break;
   }
   if (attempt <= policy.max_retries) {
     outcome.kind = Outcome::Kind::retry;
     outcome.wait = retry_wait(attempt, policy, jitter);
   } else {
     outcome.kind = Outcome::Kind::failed;
-    outcome.error = fmt::format("{} (gave up after {} attempts; `syncflow jobs retry` tries again)", error.what(), attempt);
+    outcome.error = fmt::format("{} (gave up after {} attempts; `syncflow jobs retry` tries again)",
+                                error.what(), attempt);
   }
   return outcome;
 }

@@ -5,10 +5,20 @@
 namespace syncflow {
 
 RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps,
-                       std::int64_t generation)
+                       Trust trust, std::int64_t generation)
     : keeps_(keeps), generation_(generation) {
-  store.each_row(sync_id, mapping,
-                 [&](const RowState& row) { rows_[row.key] = {row.row, row.generation, row.key_json}; });
+  store.each_row(sync_id, mapping, [&](const RowState& row) {
+    rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json};
+  });
+}
+
+bool left_nothing_unnoted(Store& store, const std::string& sync_id, const std::string& except_run_id) {
+  Page newest;
+  newest.sync_id = sync_id;
+  newest.limit = 2;
+  for (const Run& run : store.list_runs(newest).items)
+    if (run.id != except_run_id) return run.status == "completed";
+  return true;
 }
 
 bool RowTracker::applied(const RowHash& key, const RowHash& row) const {

@@ -21,8 +21,13 @@ class RowTracker {
   static constexpr std::size_t kMostWindowKeys = 200'000;
 
   enum class Keeps { window, every_row_with_its_key };
+  /// Whether rows are certain to be at the destination as they were noted. A run that ended between a write and
+  /// its commit leaves newer states there, unnoted: should such a row become again what was noted before, it
+  /// must be written all the same.
+  enum class Trust { certain, doubtful };
 
-  RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, std::int64_t generation);
+  RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, Trust trust,
+             std::int64_t generation);
 
   /// A listing or sweep begins: what it does not meet again is missing, or of no further use.
   void begin_generation() { ++generation_; }
@@ -68,5 +73,8 @@ class RowTracker {
   std::vector<RowHash> forgotten_;
   bool drops_older_ = false;
 };
+
+/// Whether the sync's last run before `except_run_id` (empty: the last of all) noted everything that it wrote.
+bool left_nothing_unnoted(Store& store, const std::string& sync_id, const std::string& except_run_id);
 
 }  // namespace syncflow

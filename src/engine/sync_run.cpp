@@ -43,8 +43,16 @@ class SyncRun {
     if (starts_over()) parts_.store.reset_sync(claim_.lease);
     const auto source = parts_.connect(definition_.source, lease_.stop_token());
     const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
-    RunContext context{parts_.store,  parts_.clock, definition_, parts_.config.syncs,
-                       parts_.provider_of(definition_.source).can, *source, *destination, lease_, parts_.on_progress,
+    RunContext context{parts_.store,
+                       parts_.clock,
+                       definition_,
+                       parts_.config.syncs,
+                       parts_.provider_of(definition_.source).can,
+                       *source,
+                       *destination,
+                       lease_,
+                       parts_.on_progress,
+                       left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
                        [this] { return others_wait(); }};
     std::vector<std::unique_ptr<TableRun>> ran;
     for (const TableMapping& mapping : definition_.tables) {
@@ -133,15 +141,16 @@ void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome
 
 }  // namespace
 
-std::unique_ptr<Connection> EngineParts::connect(const std::string& connection_name, std::stop_token stop) const {
+std::unique_ptr<Connection> EngineParts::connect(const std::string& connection_name,
+                                                 std::stop_token stop) const {
   const ConnectionConfig* connection = config.find_connection(connection_name);
   if (!connection) {
     std::vector<std::string> names;
     for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
     const std::string near = nearest(connection_name, names);
-    throw Error(ErrorKind::bad_config,
-                fmt::format("there is no connection \"{}\"{}", connection_name,
-                            near.empty() ? "; there are " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
+    throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"{}", connection_name,
+                                                   near.empty() ? "; there are " + join(names, ", ")
+                                                                : "; did you mean \"" + near + "\"?"));
   }
   return providers.at(connection->provider).connect(connection->options, {clock, std::move(stop)});
 }
@@ -165,7 +174,8 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
       run.run();
       run.report().status = "completed";
     } catch (const Error& error) {
-      outcome = outcome_of(error, claim.attempt, run.definition().retry, random_fraction(), parts.clock.now());
+      outcome =
+          outcome_of(error, claim.attempt, run.definition().retry, random_fraction(), parts.clock.now());
       run.report().error = outcome.error;
     }
     report = std::move(run.report());
@@ -173,12 +183,13 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
     outcome = outcome_of(error, claim.attempt, {}, random_fraction(), parts.clock.now());
     report.error = outcome.error;
   } catch (const std::exception& error) {
-    outcome = outcome_of(Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())), claim.attempt, {},
-                         random_fraction(), parts.clock.now());
+    outcome = outcome_of(Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())),
+                         claim.attempt, {}, random_fraction(), parts.clock.now());
     report.error = outcome.error;
     log::error("A run ended by a defect.", {{"sync", claim.sync.name}, {"error", error.what()}});
   }
   outcome.strategy = report.strategy;
+  outcome.tables = report.tables;
   const bool cancelled = lease && lease->cancelled();
   finish(parts, claim, outcome);
   lease.reset();
@@ -186,14 +197,17 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   report.sync = claim.sync.name;
   report.job_id = claim.jobs.empty() ? "" : claim.jobs.front().id;
   if (outcome.kind == Outcome::Kind::failed) report.status = "failed";
-  if (outcome.kind == Outcome::Kind::retry || outcome.kind == Outcome::Kind::give_back) report.status = "pending";
+  if (outcome.kind == Outcome::Kind::retry || outcome.kind == Outcome::Kind::give_back)
+    report.status = "pending";
   if (cancelled) report.status = "failed";
   if (outcome.hold) report.hold = outcome.hold->kind;
   report.seconds = std::chrono::duration<double>(parts.clock.monotonic() - began).count();
   if (outcome.kind == Outcome::Kind::failed)
-    log::error("A sync failed.", {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+    log::error("A sync failed.",
+               {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
   else if (outcome.kind == Outcome::Kind::retry)
-    log::warn("A sync will be tried again.", {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+    log::warn("A sync will be tried again.",
+              {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
   return report;
 }
 

@@ -39,13 +39,15 @@ void use_cursor(TablePlan& plan, const std::string& field, const std::vector<std
   plan.source.cursor = field;
   const CursorCandidate* candidate = find_candidate(plan.table, field);
   if (candidate && !candidate->indexed)
-    plan.warnings.push_back(fmt::format("table {}: the cursor field {} has no index, so each look reads the whole table; "
-                                        "create an index on ({}, {})",
-                                        plan.source.table, field, field, join(plan.source.key, ", ")));
+    plan.warnings.push_back(
+        fmt::format("table {}: the cursor field {} has no index, so each look reads the whole table; "
+                    "create an index on ({}, {})",
+                    plan.source.table, field, field, join(plan.source.key, ", ")));
   if (contains(copied, field))
-    plan.warnings.push_back(fmt::format("table {}: {} is written by another sync with copied values, so rows arrive late "
-                                        "under old stamps and can be missed; give that sync a \"stamp\" field and read by it",
-                                        plan.source.table, field));
+    plan.warnings.push_back(
+        fmt::format("table {}: {} is written by another sync with copied values, so rows arrive late "
+                    "under old stamps and can be missed; give that sync a \"stamp\" field and read by it",
+                    plan.source.table, field));
 }
 
 std::vector<std::string> key_of_table(const TableMapping& mapping, const TableInfo& table) {
@@ -57,14 +59,16 @@ std::vector<std::string> key_of_table(const TableMapping& mapping, const TableIn
   for (const std::size_t index : table.schema.key) key.push_back(table.schema.fields[index].name);
   if (key.empty())
     throw Error(ErrorKind::bad_config,
-                fmt::format("table {} has no primary key; name the fields that identify a row under \"key:\"", mapping.source));
+                fmt::format("table {} has no primary key; name the fields that identify a row under \"key:\"",
+                            mapping.source));
   return key;
 }
 
 std::string field_to_add(const TablePlan& plan) {
-  return fmt::format("add a last-modified field, for example a timestamp updated_at that is set on every insert and "
-                     "update, index it, and name it under \"cursor:\" of table {}",
-                     plan.source.table);
+  return fmt::format(
+      "add a last-modified field, for example a timestamp updated_at that is set on every insert and "
+      "update, index it, and name it under \"cursor:\" of table {}",
+      plan.source.table);
 }
 
 }  // namespace
@@ -88,14 +92,14 @@ TablePlan plan_table(const TableMapping& mapping, const Capabilities& can, Conne
   }
   if (mapping.strategy == WantedStrategy::cursor || !mapping.cursor.empty()) {
     if (deletes)
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("table {}: not supported yet: deletes: soft or hard with strategy cursor; use deletes: ignore, or "
-                              "strategy: diff for a table of up to {} rows",
-                              mapping.source, kMostDiffRows));
+      throw Error(ErrorKind::bad_config, fmt::format("table {}: not supported yet: deletes: soft or hard "
+                                                     "with strategy cursor; use deletes: ignore, or "
+                                                     "strategy: diff for a table of up to {} rows",
+                                                     mapping.source, kMostDiffRows));
     const CursorCandidate* best = best_candidate(plan.table, copied);
     if (mapping.cursor.empty() && !best)
-      throw HoldError(kHoldTableSize,
-                      fmt::format("table {} has no field to read changes by: {}", mapping.source, field_to_add(plan)));
+      throw HoldError(kHoldTableSize, fmt::format("table {} has no field to read changes by: {}",
+                                                  mapping.source, field_to_add(plan)));
     if (!mapping.cursor.empty()) plan.table.schema.at(mapping.cursor);
     use_cursor(plan, mapping.cursor.empty() ? best->field : mapping.cursor, copied);
     return plan;
@@ -116,21 +120,24 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
   if (rows > kMostDiffRows) {
     if (is_new)
       throw HoldError(kHoldTableSize,
-                      fmt::format("table {} has more than {} rows and no field to read changes by: {}", plan.source.table,
-                                  kMostDiffRows, field_to_add(plan)));
+                      fmt::format("table {} has more than {} rows and no field to read changes by: {}",
+                                  plan.source.table, kMostDiffRows, field_to_add(plan)));
     if (!state.outgrown_since) state.outgrown_since = now;
     if (now - *state.outgrown_since > kGrace)
-      throw HoldError(kHoldTableSize,
-                      fmt::format("table {} outgrew {} rows on {}, and is still compared whole: {}", plan.source.table,
-                                  kMostDiffRows, to_rfc3339(*state.outgrown_since), field_to_add(plan)));
-    return fmt::format("table {} has outgrown {} rows; the sync goes on until {} and then holds: {}", plan.source.table,
-                       kMostDiffRows, to_rfc3339(*state.outgrown_since + kGrace), field_to_add(plan));
+      throw HoldError(
+          kHoldTableSize,
+          fmt::format("table {} outgrew {} rows on {}, and is still compared whole: {}", plan.source.table,
+                      kMostDiffRows, to_rfc3339(*state.outgrown_since), field_to_add(plan)));
+    return fmt::format("table {} has outgrown {} rows; the sync goes on until {} and then holds: {}",
+                       plan.source.table, kMostDiffRows, to_rfc3339(*state.outgrown_since + kGrace),
+                       field_to_add(plan));
   }
   state.outgrown_since.reset();
   if (rows >= kManyDiffRows)
-    return fmt::format("table {} has {} rows and is compared whole at each look; with more than {} it would need a "
-                       "last-modified field",
-                       plan.source.table, rows, kMostDiffRows);
+    return fmt::format(
+        "table {} has {} rows and is compared whole at each look; with more than {} it would need a "
+        "last-modified field",
+        plan.source.table, rows, kMostDiffRows);
   return "";
 }
 
@@ -146,8 +153,9 @@ DestinationSpec destination_spec(const TableMapping& mapping, const Schema& inco
   return spec;
 }
 
-std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs, const std::string& connection,
-                                       const std::string& table, const Schema& schema) {
+std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs,
+                                       const std::string& connection, const std::string& table,
+                                       const Schema& schema) {
   std::vector<std::string> fields;
   for (const SyncDefinition& sync : syncs) {
     if (sync.destination != connection) continue;

@@ -32,7 +32,8 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
 DestinationSpec destination_spec(const TableMapping& mapping, const Schema& incoming);
 
 /// Fields of `connection`.`table` that one of these syncs fills with copied values.
-std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs, const std::string& connection,
-                                       const std::string& table, const Schema& schema);
+std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs,
+                                       const std::string& connection, const std::string& table,
+                                       const Schema& schema);
 
 }  // namespace syncflow

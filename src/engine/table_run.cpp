@@ -78,7 +78,8 @@ void TableRun::prepare() {
   const bool diff = plan_.source.strategy == Strategy::diff;
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
-      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window, state_.generation);
+      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
+      context_.trusts_rows ? RowTracker::Trust::certain : RowTracker::Trust::doubtful, state_.generation);
   writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
   note_ownership();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
@@ -91,7 +92,8 @@ void TableRun::check_fingerprints() {
   if (known && state_.fingerprint_data != data) {
     state_ = {};
     forget_everything_ = true;
-    notes_.push_back(fmt::format("{}: source, key or destination changed, so the table is loaded anew", name_));
+    notes_.push_back(
+        fmt::format("{}: source, key or destination changed, so the table is loaded anew", name_));
   } else if (known && state_.fingerprint_shape != shape) {
     begin_again("fields, transforms, filters or deletes changed, so every row is read again");
   }
@@ -105,7 +107,8 @@ void TableRun::begin_again(const std::string& why) {
   state_.position = {};
   state_.appending = false;
   notes_.push_back(fmt::format("{}: {}", name_, why));
-  log::info("A table is read from its beginning again.", {{"sync", context_.sync.name}, {"table", name_}, {"why", why}});
+  log::info("A table is read from its beginning again.",
+            {{"sync", context_.sync.name}, {"table", name_}, {"why", why}});
 }
 
 void TableRun::prepare_destination() {
@@ -113,15 +116,18 @@ void TableRun::prepare_destination() {
   const Prepared prepared = destination_->prepare();
   notes_.insert(notes_.end(), prepared.warnings.begin(), prepared.warnings.end());
   if (prepared.created)
-    log::info("Created a destination table.", {{"sync", context_.sync.name}, {"table", mapping_.destination}});
+    log::info("Created a destination table.",
+              {{"sync", context_.sync.name}, {"table", mapping_.destination}});
   const bool first = state_.position.empty() && !state_.owned && state_.generation == 0;
   if (!first) return;
   if (!prepared.created && !prepared.empty) {
     if (mapping_.existing == Existing::refuse)
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("destination table {} has rows already and the mapping says existing: refuse; empty it, or say "
-                              "adopt (match rows by key) or replace (remove them first)",
-                              mapping_.destination));
+      throw Error(
+          ErrorKind::bad_config,
+          fmt::format(
+              "destination table {} has rows already and the mapping says existing: refuse; empty it, or say "
+              "adopt (match rows by key) or replace (remove them first)",
+              mapping_.destination));
     if (mapping_.existing == Existing::adopt) return;
     destination_->remove_all(context_.lease);
   }
@@ -140,7 +146,8 @@ void TableRun::open_source() {
     source_->open(state_.position);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::position_lost) throw;
-    log::warn("The source no longer knows the position.", {{"sync", context_.sync.name}, {"error", error.what()}});
+    log::warn("The source no longer knows the position.",
+              {{"sync", context_.sync.name}, {"error", error.what()}});
     begin_again(error.what());
     source_->open(state_.position);
   }
@@ -164,14 +171,17 @@ void TableRun::carry(Batch batch) {
   Carried carried = writer_->carry(std::move(batch), options);
 
   BatchCommit commit;
-  const auto odd = static_cast<std::size_t>(std::count_if(
-      carried.refused.begin(), carried.refused.end(), [](const RefusedRow& row) { return !may_succeed_later(row); }));
+  const auto odd =
+      static_cast<std::size_t>(std::count_if(carried.refused.begin(), carried.refused.end(),
+                                             [](const RefusedRow& row) { return !may_succeed_later(row); }));
   if (odd > kToleratedRejections && static_cast<double>(odd) > kToleratedShare * static_cast<double>(rows)) {
     const RefusedRow& first = carried.refused.front();
-    throw Error(ErrorKind::unavailable,
-                fmt::format("{}: {} of {} rows were refused, which is no odd row: nothing of this batch is counted as done. "
-                            "The first is key {}, field \"{}\": {}",
-                            name_, odd, rows, first.key.to_json(), first.field, first.reason));
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format(
+            "{}: {} of {} rows were refused, which is no odd row: nothing of this batch is counted as done. "
+            "The first is key {}, field \"{}\": {}",
+            name_, odd, rows, first.key.to_json(), first.field, first.reason));
   }
   for (RefusedRow& row : carried.refused) {
     failpoint("pipeline.rejection");
@@ -188,9 +198,10 @@ void TableRun::carry(Batch batch) {
     commit.quarantined.push_back(std::move(entry));
   }
   if (entered_.size() > kMostDeferred)
-    throw Error(ErrorKind::unavailable, fmt::format("{}: more than {} rows wait for rows of other tables; sync those tables "
-                                                    "too, or drop the foreign keys of {}",
-                                                    name_, kMostDeferred, mapping_.destination));
+    throw Error(ErrorKind::unavailable,
+                fmt::format("{}: more than {} rows wait for rows of other tables; sync those tables "
+                            "too, or drop the foreign keys of {}",
+                            name_, kMostDeferred, mapping_.destination));
   if (!commit.quarantined.empty()) has_quarantine_ = true;
   commit.cleared = std::move(carried.settled);
   commit.figures = carried.figures;
@@ -240,15 +251,16 @@ void TableRun::remove_missing(const std::vector<RowTracker::Missing>& missing) {
       for (std::size_t i = 0; i < cells.size(); ++i) change.row[source_->schema()->key[i]] = cells[i];
       if (still_there.count(hash_key(*source_->schema(), change)) != 0) gone.changes.pop_back();
     }
-      BatchWriter::Options options;
+    BatchWriter::Options options;
     options.tracks_all = true;
     options.wants_settled = has_quarantine_;
     Carried carried = writer_->carry(std::move(gone), options);
     commit.figures = carried.figures;
     commit.cleared = std::move(carried.settled);
     if (!carried.refused.empty())
-      throw Error(ErrorKind::unavailable, fmt::format("{}: a row that is gone at the source could not be deleted: {}", name_,
-                                                      carried.refused.front().reason));
+      throw Error(ErrorKind::unavailable,
+                  fmt::format("{}: a row that is gone at the source could not be deleted: {}", name_,
+                              carried.refused.front().reason));
   }
   for (const auto& row : missing) tracker_->forget(row.hash);
   this->commit(std::move(commit));
@@ -270,7 +282,7 @@ void TableRun::retry_quarantine() {
       keys.push_back(waiting[i].key);
       unsettled[waiting[i].key.to_json()] = &waiting[i];
     }
-      BatchWriter::Options options;
+    BatchWriter::Options options;
     options.tracks_all = plan_.source.strategy == Strategy::diff;
     options.wants_settled = true;
     options.tries_again = true;

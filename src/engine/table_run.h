@@ -25,6 +25,8 @@ struct RunContext {
   Connection& destination;
   HeldLease& lease;
   const OnProgress& on_progress;
+  /// Whether what earlier runs noted of rows is how they are at the destination.
+  bool trusts_rows = true;
   /// Whether the run should make room for others after its batch.
   std::function<bool()> should_yield;
 };

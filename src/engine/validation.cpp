@@ -39,8 +39,8 @@ class Validation {
     }
   }
 
-  void add(Finding::Severity severity, const std::string& sync, const std::string& table, const std::string& text,
-           const std::string& ddl = "") {
+  void add(Finding::Severity severity, const std::string& sync, const std::string& table,
+           const std::string& text, const std::string& ddl = "") {
     findings_.push_back({severity, sync, table, text, ddl});
   }
 
@@ -48,7 +48,8 @@ class Validation {
     try {
       const Access access = parts_.connect(connection.name, stop_)->check();
       add(Finding::Severity::note, "", "",
-          fmt::format("connection {}: {}{}", connection.name, access.system, access.user.empty() ? "" : " as " + access.user));
+          fmt::format("connection {}: {}{}", connection.name, access.system,
+                      access.user.empty() ? "" : " as " + access.user));
       for (const std::string& warning : access.warnings)
         add(Finding::Severity::warning, "", "", fmt::format("connection {}: {}", connection.name, warning));
     } catch (const Error& error) {
@@ -59,9 +60,11 @@ class Validation {
   void check_mapping(const SyncDefinition& sync, const TableMapping& mapping, Connection& source_connection,
                      Connection& destination_connection) {
     const TableInfo table = source_connection.discover(mapping.source).front();
-    TablePlan plan = plan_table(mapping, parts_.provider_of(sync.source).can, source_connection,
-                                copied_fields(parts_.config.syncs, sync.source, mapping.source, table.schema));
-    for (const std::string& warning : plan.warnings) add(Finding::Severity::warning, sync.name, mapping.name(), warning);
+    TablePlan plan =
+        plan_table(mapping, parts_.provider_of(sync.source).can, source_connection,
+                   copied_fields(parts_.config.syncs, sync.source, mapping.source, table.schema));
+    for (const std::string& warning : plan.warnings)
+      add(Finding::Severity::warning, sync.name, mapping.name(), warning);
     plan.source.fields = Mapper::needed_fields(mapping);
     const auto source = source_connection.open_source(plan.source);
     add(Finding::Severity::note, sync.name, mapping.name(), source->method());
@@ -70,10 +73,13 @@ class Validation {
     if (!size.empty()) add(Finding::Severity::warning, sync.name, mapping.name(), size);
 
     const Mapper mapper(mapping, source->schema());
-    const Prepared prepared = destination_connection.open_destination(destination_spec(mapping, *mapper.outgoing()))->prepare(true);
-    for (const std::string& warning : prepared.warnings) add(Finding::Severity::warning, sync.name, mapping.name(), warning);
+    const Prepared prepared =
+        destination_connection.open_destination(destination_spec(mapping, *mapper.outgoing()))->prepare(true);
+    for (const std::string& warning : prepared.warnings)
+      add(Finding::Severity::warning, sync.name, mapping.name(), warning);
     if (!prepared.ddl.empty())
-      add(Finding::Severity::note, sync.name, mapping.name(), "the destination table will be created", prepared.ddl);
+      add(Finding::Severity::note, sync.name, mapping.name(), "the destination table will be created",
+          prepared.ddl);
   }
 
   const EngineParts& parts_;

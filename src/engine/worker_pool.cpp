@@ -14,8 +14,10 @@ constexpr Duration kStoreTrouble = 2s;
 
 }  // namespace
 
-WorkerPool::WorkerPool(const EngineParts& parts, int workers) : parts_(parts), working_(static_cast<std::size_t>(workers)) {
-  for (int i = 0; i < workers; ++i) threads_.emplace_back([this](std::stop_token stop) { work(std::move(stop)); });
+WorkerPool::WorkerPool(const EngineParts& parts, int workers)
+    : parts_(parts), working_(static_cast<std::size_t>(workers)) {
+  for (int i = 0; i < workers; ++i)
+    threads_.emplace_back([this](std::stop_token stop) { work(std::move(stop)); });
 }
 
 WorkerPool::~WorkerPool() { request_stop(); }

@@ -27,9 +27,9 @@ const Provider& Registry::at(std::string_view id) const {
   std::vector<std::string> ids;
   for (const Provider& provider : providers_) ids.push_back(provider.id);
   const std::string near = nearest(id, ids);
-  throw Error(ErrorKind::bad_config,
-              fmt::format("unknown provider \"{}\"{}", id,
-                          near.empty() ? "; there are " + join(ids, ", ") : "; did you mean \"" + near + "\"?"));
+  throw Error(ErrorKind::bad_config, fmt::format("unknown provider \"{}\"{}", id,
+                                                 near.empty() ? "; there are " + join(ids, ", ")
+                                                              : "; did you mean \"" + near + "\"?"));
 }
 
 }  // namespace syncflow

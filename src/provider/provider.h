@@ -19,11 +19,11 @@ namespace syncflow {
 struct Capabilities {
   bool source = false;
   bool destination = false;
-  bool cursor = false;       ///< strategy `cursor`
-  bool feed = false;         ///< strategy `feed`
-  bool diff = false;         ///< strategy `diff`
+  bool cursor = false;  ///< strategy `cursor`
+  bool feed = false;    ///< strategy `feed`
+  bool diff = false;    ///< strategy `diff`
   bool webhooks = false;
-  bool create_table = false; ///< `create: true` on a missing destination table
+  bool create_table = false;  ///< `create: true` on a missing destination table
 };
 
 /// What the openers are given. Outlives everything that is opened with it.
@@ -35,10 +35,11 @@ struct Resources {
 
 /// What a login may do, in words a person can act on.
 struct Access {
-  std::string system;                 ///< "PostgreSQL 15.18"
+  std::string system;  ///< "PostgreSQL 15.18"
   std::string user;
-  std::vector<std::string> can;       ///< "read other sessions' transaction starts: late commits are seen exactly"
-  std::vector<std::string> warnings;  ///< "no right PROCESS: a transaction open longer than 15 minutes can be missed; GRANT PROCESS …"
+  std::vector<std::string> can;  ///< "read other sessions' transaction starts: late commits are seen exactly"
+  std::vector<std::string>
+      warnings;  ///< "no right PROCESS: a transaction open longer than 15 minutes can be missed; GRANT PROCESS …"
 };
 
 /// A field that the `cursor` strategy could read by.
@@ -50,7 +51,7 @@ struct CursorCandidate {
 
 struct TableInfo {
   Schema schema;  ///< all fields; `key` is the primary key, else the best not-null unique index, else empty
-  long row_estimate = -1;  ///< -1: not known
+  long row_estimate = -1;                          ///< -1: not known
   std::vector<CursorCandidate> cursor_candidates;  ///< best first
   std::vector<std::string> feeds;
   std::vector<std::string> warnings;

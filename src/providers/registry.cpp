@@ -1,5 +1,6 @@
 #include "providers/registry.h"
 
+#include "providers/mysql/provider.h"
 #include "providers/postgresql/provider.h"
 #include "providers/sqlite/provider.h"
 
@@ -7,6 +8,7 @@ namespace syncflow {
 
 Registry built_in_providers() {
   return Registry({
+      mysql::provider(),
       postgresql::provider(),
       sqlite::provider(),
   });

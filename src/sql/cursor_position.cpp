@@ -83,6 +83,32 @@ std::vector<Mark> to_marks(const json::value& value) {
   return marks;
 }
 
+json::object from_round(const Round& round) {
+  json::object out{{"mark", from_mark(round.mark)},
+                   {"start", from_floor(round.start)},
+                   {"next_floor", from_floor(round.next_floor)},
+                   {"next_marks", from_marks(round.next_marks)},
+                   {"settles", round.settles},
+                   {"waited", round.waited}};
+  if (round.high_cursor) out["high_cursor"] = *round.high_cursor;
+  put_key(out, "high_key", round.high_key);
+  return out;
+}
+
+Round to_round(const json::value& value) {
+  const json::object& in = value.as_object();
+  Round round;
+  round.mark = to_mark(in.at("mark"));
+  round.start = to_floor(in.at("start"));
+  round.next_floor = to_floor(in.at("next_floor"));
+  round.next_marks = to_marks(in.at("next_marks"));
+  round.settles = in.at("settles").as_bool();
+  round.waited = in.at("waited").as_bool();
+  if (const auto* high = in.if_contains("high_cursor")) round.high_cursor = std::string(high->as_string());
+  round.high_key = take_key(in, "high_key");
+  return round;
+}
+
 Stage to_stage(std::string_view name) {
   for (std::size_t i = 0; i < std::size(kStages); ++i)
     if (name == kStages[i]) return static_cast<Stage>(i);
@@ -100,16 +126,13 @@ Position CursorPosition::to_position() const {
                    {"floor", from_floor(floor)},
                    {"recent", from_floor(recent)},
                    {"marks", from_marks(marks)},
-                   {"looked_at", from_time(looked_at)}};
+                   {"looked_at", from_time(looked_at)},
+                   {"closed", closed}};
   if (high_cursor) out["high_cursor"] = *high_cursor;
   put_key(out, "high_key", high_key);
   put_key(out, "high_null_key", high_null_key);
   if (stage != Stage::done) {
-    out["round"] = json::object{{"mark", from_mark(round.mark)},
-                                {"start", from_floor(round.start)},
-                                {"next_floor", from_floor(round.next_floor)},
-                                {"next_marks", from_marks(round.next_marks)},
-                                {"settles", round.settles}};
+    out["round"] = from_round(round);
     out["after_cursor"] = after_cursor;
     put_key(out, "after_key", after_key);
   }
@@ -130,16 +153,12 @@ CursorPosition CursorPosition::from(const Position& position) try {
   out.recent = to_floor(in.at("recent"));
   out.marks = to_marks(in.at("marks"));
   out.looked_at = to_time(in.at("looked_at"));
+  out.closed = in.at("closed").as_bool();
   if (const auto* high = in.if_contains("high_cursor")) out.high_cursor = std::string(high->as_string());
   out.high_key = take_key(in, "high_key");
   out.high_null_key = take_key(in, "high_null_key");
   if (const auto* round = in.if_contains("round")) {
-    const json::object& inside = round->as_object();
-    out.round.mark = to_mark(inside.at("mark"));
-    out.round.start = to_floor(inside.at("start"));
-    out.round.next_floor = to_floor(inside.at("next_floor"));
-    out.round.next_marks = to_marks(inside.at("next_marks"));
-    out.round.settles = inside.at("settles").as_bool();
+    out.round = to_round(*round);
     out.after_cursor = in.at("after_cursor").as_string();
     out.after_key = take_key(in, "after_key");
   }

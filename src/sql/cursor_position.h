@@ -35,6 +35,11 @@ struct Round {
   std::vector<Mark> next_marks;
   /// It reads from the floor itself, so what it does not meet again will not come again either.
   bool settles = false;
+  /// It began a whole overlap after the last one, and the high position stood here then: when it still does
+  /// at the end, nothing can come below it any more.
+  bool waited = false;
+  std::optional<std::string> high_cursor;
+  std::optional<Key> high_key;
 };
 
 /// The position of strategy `cursor` on a table of a database.
@@ -54,9 +59,10 @@ struct CursorPosition {
   Floor floor;
   Floor recent;
   std::vector<Mark> marks;  ///< oldest first: transactions were open that may not all have ended
-  Time looked_at;           ///< when the last settling round began
+  Time looked_at;           ///< when the last round began that read all of the overlap
+  bool closed = false;      ///< no row can come below the high position but by a marked transaction
 
-  /// The highest row seen that was not stamped in the future. Without a key: everything up to this text.
+  /// The highest row seen that was not above its round's mark. Without a key: everything up to this text.
   std::optional<std::string> high_cursor;
   std::optional<Key> high_key;
   std::optional<Key> high_null_key;  ///< of rows without a cursor value, where the key ascends

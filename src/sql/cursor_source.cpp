@@ -157,7 +157,10 @@ RowQuery CursorSource::stage_query() const {
         query.cursor_above = reader_->cursor_text(at_.round.mark.at);
         break;
       }
+      // What lies above came after the mark, perhaps beside a lower number that is not committed yet: the next
+      // round's.
       if (times()) query.cursor_to = reader_->cursor_text(at_.round.mark.at);
+      else if (!at_.round.mark.top_cursor.empty()) query.cursor_to = at_.round.mark.top_cursor;
       if (!at_.after_key && start.time) query.cursor_from = reader_->cursor_text(*start.time);
       if (!at_.after_key && start.text) query.cursor_from = start.text;
       break;
@@ -171,13 +174,16 @@ void CursorSource::note_progress(const Batch& batch) {
   const Change& last = batch.changes.back();
   at_.after_key = key_of(*schema(), last);
   at_.after_cursor = stream_->last_cursor();
-  if (at_.stage == Stage::sweep) {
+  const Mark& mark = at_.round.mark;
+  if (at_.stage == Stage::sweep && (times() || !mark.top_cursor.empty())) {
     at_.high_cursor = at_.after_cursor;
     at_.high_key = at_.after_key;
   }
-  if (!reader_->key_ascends() || (at_.stage != Stage::load && at_.stage != Stage::nulls)) return;
+  if (!mark.top_key || (at_.stage != Stage::load && at_.stage != Stage::nulls)) return;
+  Arena arena;
+  const std::vector<Value> top = parse_key(*schema(), *mark.top_key, arena);
   for (auto change = batch.changes.rbegin(); change != batch.changes.rend(); ++change) {
-    if (!lacks_cursor(*change)) continue;
+    if (!lacks_cursor(*change) || is_above(*schema(), *change, top)) continue;
     at_.high_null_key = key_of(*schema(), *change);
     return;
   }
@@ -204,6 +210,7 @@ void CursorSource::end_stage() {
       // What lies below was loaded: from here on only what lies above is new.
       if (at_.recent.time) at_.high_cursor = reader_->cursor_text(*at_.recent.time);
       else at_.high_cursor = at_.recent.text;
+      inherited_ = false;
       return begin_round();
     case Stage::nulls: at_.stage = Stage::sweep; return;
     case Stage::sweep:
@@ -216,10 +223,7 @@ void CursorSource::end_stage() {
 }
 
 void CursorSource::end_round() {
-  at_.floor = at_.round.next_floor;
-  at_.recent = planner_.floor_of(at_.round.mark);
-  at_.marks = at_.round.next_marks;
-  if (at_.round.settles) at_.looked_at = at_.round.mark.at;
+  planner_.after_round(at_);
   at_.stage = Stage::done;
   if (std::exchange(inherited_, false)) begin_round();
 }
@@ -229,8 +233,9 @@ Probe CursorSource::has_changes(const Position& position) {
   stop_reading();
   const CursorPosition at = own_position(position);
   if (at.stage != Stage::done) return {Changed::yes, position};
-  // With every start visible and nothing left open there is nothing to wait for: one look-up will do.
-  const bool may_be_due = reader_->visibility() != Visibility::exact || !at.marks.empty();
+  // With every start visible, nothing left open and the overlap behind us there is nothing to wait for: one
+  // look-up will do.
+  const bool may_be_due = reader_->visibility() != Visibility::exact || !at.marks.empty() || !at.closed;
   if (may_be_due && planner_.look_is_due(at, reader_->now(), reader_->open_now()))
     return {Changed::perhaps, position};
   const bool any = rows_above_high(at) || rows_without_cursor(at);

@@ -224,6 +224,35 @@ TEST_P(LateCommit, OfARowWithoutACursorIsFoundByItsKey) {
   EXPECT_EQ(unstamped.engine.read().applied, 0u);
 }
 
+/// Between the mark of a read and its snapshot a transaction begins, and a later one ends.
+TEST_P(LateCommit, OfATransactionThatBeganWhileAReadWasUnderWayIsFound) {
+  for (const Type cursor : {Type::int64, Type::timestamp_tz}) {
+    for (const bool unstamped : {false, true}) {
+      NotesTable notes({.visibility = GetParam(), .cursor = cursor, .nullable = true, .key_ascends = true});
+      const auto value = [&](std::int64_t number) {
+        if (unstamped) return Value::null();
+        return cursor == Type::int64 ? integer(number) : instant(notes.clock.now());
+      };
+      for (std::int64_t id = 1; id <= 5; ++id) notes.put(id, "loaded", value(id));
+      notes.engine.read();
+      poll_quietly(notes, GetParam());
+      std::unique_ptr<testkit::MemoryTransaction> late;
+      notes.put(6, "something to read", value(6));
+      notes.database.calls().on(Call::select, [&](const std::string&) {
+        if (late) return;
+        late = notes.database.begin();
+        notes.put(*late, 7, "late", value(7));
+        notes.put(8, "in time", value(8));
+      });
+      notes.engine.poll();
+      ASSERT_TRUE(late);
+      late->commit();
+      poll_quietly(notes, GetParam());
+      EXPECT_TRUE(notes.is_copied()) << name_of(cursor) << (unstamped ? ", null" : "");
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cursor, LateCommit,
                          ::testing::Values(Visibility::exact, Visibility::horizon, Visibility::none),
                          [](const auto& visibility) { return word_for(visibility.param); });
@@ -289,8 +318,50 @@ TEST(ALookWithEveryTransactionVisible, SaysNoUntilTheOpenOneEnds) {
   EXPECT_EQ(notes.engine.look(), Changed::perhaps);
   EXPECT_EQ(notes.engine.read().applied, 1u);
   EXPECT_TRUE(notes.is_copied());
+  // Once more, for what may come below the row just read; then never.
+  notes.clock.advance(1min);
+  EXPECT_EQ(notes.engine.poll().applied, 0u);
   notes.clock.advance(1min);
   EXPECT_EQ(notes.engine.look(), Changed::no);
+}
+
+TEST(ALookWithEveryTransactionVisible, FindsAChangeThatTiesWithTheLastOneRead) {
+  NotesTable notes;
+  notes.fill(20);
+  notes.engine.read();
+  // Not a tick later, under a lower key than the highest one read.
+  notes.put(3, "tie");
+  notes.clock.advance(6s);
+  EXPECT_EQ(notes.engine.look(), Changed::perhaps);
+  notes.engine.read();
+  EXPECT_TRUE(notes.is_copied());
+  notes.clock.advance(6s);
+  EXPECT_EQ(notes.engine.look(), Changed::no);
+}
+
+TEST(ALookWithEveryTransactionVisible, FindsAChangeInTheSameSecondOfACoarseClock) {
+  NotesTable notes({.precision = 0});
+  const auto second = [&] { return instant(std::chrono::floor<std::chrono::seconds>(notes.clock.now())); };
+  notes.clock.advance(200ms);
+  notes.put(1, "first", second());
+  notes.put(9, "last", second());
+  notes.engine.read();
+  notes.clock.advance(300ms);
+  notes.put(1, "changed in the same second", second());
+  notes.clock.advance(6s);
+  notes.engine.poll();
+  EXPECT_TRUE(notes.is_copied());
+}
+
+TEST(ALookWithEveryTransactionVisible, FindsAChangeStampedByAClockThatIsBehind) {
+  NotesTable notes;
+  notes.fill(20);
+  notes.engine.read();
+  notes.clock.advance(1s);
+  notes.put(3, "stamped three seconds ago", instant(notes.clock.now() - 3s));
+  notes.clock.advance(6s);
+  notes.engine.poll();
+  EXPECT_TRUE(notes.is_copied());
 }
 
 TEST(ALookWithoutSightOfTransactions, IsDueEveryQuarterOfTheOverlap) {

@@ -43,6 +43,9 @@ bool RoundPlanner::is_quiet(const Mark& mark, Time now, const std::set<std::stri
 Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) const {
   Round round;
   round.mark = mark;
+  round.waited = mark.at >= position.looked_at + overlap_;
+  round.high_cursor = position.high_cursor;
+  round.high_key = position.high_key;
   const bool fresh_is_quiet = is_quiet(mark, mark.at, mark.open);
   const auto newest_quiet =
       std::find_if(position.marks.rbegin(), position.marks.rend(),
@@ -55,7 +58,8 @@ Round RoundPlanner::begin(const CursorPosition& position, const Mark& mark) cons
   if (settles && fresh_is_quiet) round.next_floor = floor_of(mark);
   else if (newest_quiet != position.marks.rend()) round.next_floor = floor_of(*newest_quiet);
   if (times_settle_at_once()) {
-    round.settles = true;
+    // Keys are marked only where rows without a cursor are read by them.
+    round.settles = settles || !mark.top_key;
     round.start.time = position.floor.time;
     round.next_floor.time = floor_of(mark).time;
   }
@@ -91,9 +95,21 @@ void RoundPlanner::after_load(CursorPosition& position, const Mark& mark, bool q
   position.marks.push_back(mark);
 }
 
+void RoundPlanner::after_round(CursorPosition& position) const {
+  const Round& round = position.round;
+  position.floor = round.next_floor;
+  position.recent = floor_of(round.mark);
+  position.marks = round.next_marks;
+  if (round.settles || times_settle_at_once() || visibility_ == Visibility::exact)
+    position.looked_at = round.mark.at;
+  position.closed =
+      round.waited && position.high_cursor == round.high_cursor && position.high_key == round.high_key;
+}
+
 bool RoundPlanner::look_is_due(const CursorPosition& position, Time now,
                                const std::set<std::string>& open) const {
   if (visibility_ != Visibility::exact && now >= position.looked_at + overlap_ / 4) return true;
+  if (!position.closed && now >= position.looked_at + overlap_) return true;
   return std::any_of(position.marks.begin(), position.marks.end(),
                      [&](const Mark& mark) { return some_ended(mark, open); });
 }

@@ -35,6 +35,9 @@ class RoundPlanner {
   /// load's first snapshot.
   void after_load(CursorPosition& position, const Mark& mark, bool quiet) const;
 
+  /// What stands after the round of `position` was read to its end.
+  void after_round(CursorPosition& position) const;
+
   /// Whether a look must read the overlap again though nothing lies above the high position.
   bool look_is_due(const CursorPosition& position, Time now, const std::set<std::string>& open) const;
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -60,5 +61,19 @@ std::string_view name_of(Trigger trigger) { return find_name(kTriggers, trigger)
 std::optional<SyncStatus> sync_status_named(std::string_view name) { return find_value(kSyncStatuses, name); }
 std::optional<JobStatus> job_status_named(std::string_view name) { return find_value(kJobStatuses, name); }
 std::optional<Trigger> trigger_named(std::string_view name) { return find_value(kTriggers, name); }
+
+void add_tables(std::vector<TableReport>& tables, const std::vector<TableReport>& more) {
+  for (const TableReport& table : more) {
+    const auto same = std::find_if(tables.begin(), tables.end(), [&](const TableReport& known) {
+      return known.source == table.source && known.destination == table.destination;
+    });
+    if (same == tables.end()) {
+      tables.push_back(table);
+    } else {
+      same->figures += table.figures;
+      same->strategy = table.strategy;
+    }
+  }
+}
 
 }  // namespace syncflow

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -73,6 +74,29 @@ struct Figures {
   bool operator==(const Figures&) const = default;
 };
 
+/// The figures of the sum by their names, in the order in which they are shown.
+struct NamedFigure {
+  std::string_view name;
+  std::int64_t Figures::*count;
+};
+inline constexpr std::array<NamedFigure, 7> kFigures = {{{"read", &Figures::read},
+                                                         {"written", &Figures::written},
+                                                         {"deleted", &Figures::deleted},
+                                                         {"unchanged", &Figures::unchanged},
+                                                         {"filtered", &Figures::filtered},
+                                                         {"collapsed", &Figures::collapsed},
+                                                         {"quarantined", &Figures::quarantined}}};
+
+/// What a run did to one table.
+struct TableReport {
+  std::string source, destination, strategy;
+  Figures figures;
+  bool operator==(const TableReport&) const = default;
+};
+
+/// Adds the figures of `more` to those of the same tables, and the tables that are new.
+void add_tables(std::vector<TableReport>& tables, const std::vector<TableReport>& more);
+
 /// One attempt to do a sync's due jobs.
 struct Run {
   std::string id, job_id, sync_id;
@@ -80,6 +104,7 @@ struct Run {
   std::string status;  ///< processing, completed, failed, yielded
   std::string strategy;
   Figures figures;
+  std::vector<TableReport> tables;  ///< once it has ended
   Time started_at;
   std::optional<Time> finished_at;
   std::string error;

@@ -4,6 +4,7 @@
 #include "core/uuid.h"
 #include "store/sqlite_rows.h"
 #include "store/sqlite_store.h"
+#include "store/table_reports.h"
 
 namespace syncflow::sqlite_store {
 namespace {
@@ -272,9 +273,11 @@ void return_jobs(Connection& connection, const Lease& lease, const Outcome& outc
 }
 
 void end_run(Connection& connection, const Lease& lease, const Outcome& outcome, Time now) {
+  const std::string tables = to_json(outcome.tables);
   Query(connection,
-        "UPDATE sync_runs SET status = ?2, strategy = ?3, error = ?4, finished_at = ?5 WHERE id = ?1")
-      .bind(lease.run_id, run_status(outcome.kind), outcome.strategy, outcome.error, now)
+        "UPDATE sync_runs SET status = ?2, strategy = ?3, error = ?4, finished_at = ?5, tables = ?6 WHERE id "
+        "= ?1")
+      .bind(lease.run_id, run_status(outcome.kind), outcome.strategy, outcome.error, now, tables)
       .run();
 }
 

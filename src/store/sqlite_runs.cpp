@@ -2,6 +2,7 @@
 
 #include "store/sqlite_rows.h"
 #include "store/sqlite_store.h"
+#include "store/table_reports.h"
 
 namespace syncflow::sqlite_store {
 namespace {
@@ -9,7 +10,7 @@ namespace {
 constexpr std::string_view kRunColumns =
     "r.seq, r.id, r.job_id, r.sync_id, r.attempt, r.status, r.strategy, r.read, r.written, r.deleted, "
     "r.unchanged, "
-    "r.filtered, r.collapsed, r.quarantined, r.bytes, r.started_at, r.finished_at, r.error";
+    "r.filtered, r.collapsed, r.quarantined, r.bytes, r.started_at, r.finished_at, r.error, r.tables";
 
 Run read_run(const Query& query) {
   Run run;
@@ -24,6 +25,7 @@ Run read_run(const Query& query) {
   run.started_at = query.time(15);
   run.finished_at = query.optional_time(16);
   run.error = query.text(17);
+  run.tables = tables_from_json(query.text(18));
   return run;
 }
 

@@ -24,7 +24,8 @@ struct Outcome {
   std::string error;
   Duration wait{0};
   std::optional<Hold> hold;  ///< put on the sync at the same time
-  std::string strategy;      ///< for the run's record
+  std::string strategy;      ///< for the run's record, as `tables`
+  std::vector<TableReport> tables;
 };
 
 struct Page {

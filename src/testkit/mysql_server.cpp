@@ -7,6 +7,7 @@
 
 #include "core/options.h"
 #include "core/uuid.h"
+#include "providers/mysql/provider.h"
 
 namespace syncflow::testkit {
 namespace {
@@ -73,6 +74,76 @@ mysql::Target ScratchMysql::with_user(const std::vector<std::string>& grants) {
   target.user = user;
   target.password = Secret("pass");
   return target;
+}
+
+Options mysql_options_of(const mysql::Target& target) {
+  Options options;
+  options.set("host", target.host);
+  options.set("port", std::to_string(target.port));
+  options.set("user", target.user);
+  if (!target.password.empty()) options.set("password", target.password.reveal());
+  options.set("database", target.database);
+  return options;
+}
+
+namespace {
+
+class MysqlLogin : public Session {
+ public:
+  explicit MysqlLogin(const mysql::Target& target) : session_(target, {}) {
+    session_.execute(
+        "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')");
+  }
+  void run(const std::string& sql) override { session_.execute(sql); }
+  std::vector<TextRow> query(const std::string& sql) { return session_.rows(sql); }
+
+ private:
+  mysql::Session session_;
+};
+
+class MysqlDatabase : public TestDatabase {
+ public:
+  explicit MysqlDatabase(const mysql::Target& server)
+      : scratch_(server),
+        login_(scratch_.target()),
+        connection_(mysql::provider().connect(mysql_options_of(scratch_.target()),
+                                              Resources{clock_, stop_.get_token()})) {}
+
+  Connection& connection() override { return *connection_; }
+  std::stop_source& stop() override { return stop_; }
+  void run(const std::string& sql) override { login_.run(sql); }
+  std::vector<TextRow> query(const std::string& sql) override { return login_.query(sql); }
+  std::unique_ptr<Session> open_session() override { return std::make_unique<MysqlLogin>(scratch_.target()); }
+
+ private:
+  SystemClock clock_;
+  std::stop_source stop_;
+  ScratchMysql scratch_;
+  MysqlLogin login_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace
+
+DatabaseCase mysql_case(const std::string& flavour) {
+  DatabaseCase out;
+  out.name = flavour;
+  out.make = [flavour]() -> std::unique_ptr<TestDatabase> {
+    const auto server = mysql_target(flavour);
+    if (!server) return nullptr;
+    return std::make_unique<MysqlDatabase>(*server);
+  };
+  const bool mariadb = flavour == "MARIADB";
+  out.dialect.quote = '`';
+  out.dialect.text = "LONGTEXT";
+  out.dialect.key_text =
+      mariadb ? "VARCHAR(100) COLLATE utf8mb4_nopad_bin" : "VARCHAR(100) COLLATE utf8mb4_0900_bin";
+  out.dialect.cursor = "TIMESTAMP(6)";
+  out.dialect.ascending_key = "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY";
+  out.dialect.longest_identifier = 64;
+  out.dialect.begin = "START TRANSACTION";
+  out.dialect.table_suffix = " ENGINE=InnoDB";
+  return out;
 }
 
 void OnMysqlServers::SetUp() {

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/options.h"
 #include "drivers/libmariadb/session.h"
+#include "testkit/database_case.h"
 
 namespace syncflow::testkit {
 
@@ -39,6 +41,12 @@ class ScratchMysql {
   std::optional<mysql::Session> session_;
   std::vector<std::string> users_;
 };
+
+/// The options that a connection to that target takes.
+Options mysql_options_of(const mysql::Target& target);
+
+/// For the contract suites: what MySQL and MariaDB have in common.
+DatabaseCase mysql_case(const std::string& flavour);
 
 /// Runs its tests on MySQL and on MariaDB, each where the server is there.
 class OnMysqlServers : public ::testing::TestWithParam<const char*> {

@@ -152,11 +152,13 @@ TEST_P(StoreClaimContract, ClaimsOnlyTheSyncsThatWereNamed) {
   EXPECT_EQ(store_->next_job(), clock_.now() - 1s) << "a waits";
 }
 
-TEST_P(StoreClaimContract, CompletesJobsAndRecordsTheStrategy) {
+TEST_P(StoreClaimContract, CompletesJobsAndRecordsHowItWentWithEachTable) {
   const Claim claim = claim_of(apply("orders"));
   clock_.advance(2s);
   Outcome outcome;
   outcome.strategy = "cursor";
+  outcome.tables = {{"a \"b\"", "c", "cursor", {7, 1, 1, 1, 1, 1, 2, 300}}, {"d", "e", "diff", {}}};
+  EXPECT_TRUE(store_->find_run(claim.lease.run_id)->tables.empty());
   store_->finish(claim.lease, outcome);
   const Job done = job(claim.jobs.front().id);
   EXPECT_EQ(done.status, JobStatus::completed);
@@ -166,6 +168,7 @@ TEST_P(StoreClaimContract, CompletesJobsAndRecordsTheStrategy) {
   const auto run = *store_->find_run(claim.lease.run_id);
   EXPECT_EQ(run.status, "completed");
   EXPECT_EQ(run.strategy, "cursor");
+  EXPECT_EQ(run.tables, outcome.tables);
   EXPECT_EQ(run.finished_at, clock_.now());
 }
 

@@ -1,5 +1,6 @@
 #include "drivers/libmariadb/lookup.h"
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -32,9 +33,15 @@ struct Lookup {
   gaicb request{};
 };
 
+bool is_address(const std::string& host) {
+  unsigned char bytes[sizeof(in6_addr)];
+  return inet_pton(AF_INET, host.c_str(), bytes) == 1 || inet_pton(AF_INET6, host.c_str(), bytes) == 1;
+}
+
 }  // namespace
 
 void wait_for_address(const std::string& host, std::chrono::milliseconds timeout, std::stop_token stop) {
+  if (is_address(host)) return;
   auto lookup = std::make_unique<Lookup>(host);
   gaicb* requests[] = {&lookup->request};
   if (const int problem = getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr); problem != 0)

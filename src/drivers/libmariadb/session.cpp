@@ -140,20 +140,20 @@ void Session::Wire::shut() {
 
 /// What the library's waits need to know while it connects, when no stop callback can reach its socket yet.
 struct Session::Waiting {
-  Waiting(Wire& wire, const std::stop_token& stop) : wire(wire), stop(stop) { waiting_ = this; }
-  ~Waiting() { waiting_ = nullptr; }
+  Waiting(Wire& wire, const std::stop_token& stop) : wire(wire), stop(stop) { current = this; }
+  ~Waiting() { current = nullptr; }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
   Wire& wire;
   const std::stop_token& stop;
 };
-thread_local Session::Waiting* Session::waiting_ = nullptr;
+thread_local Session::Waiting* Session::current = nullptr;
 
 /// The library's wait for its socket. While it connects it tries one address after the other, each with a socket of
 /// its own, and waits for each to become writable. Its TLS handshake waits elsewhere, where only `shut` reaches it.
 int Session::wait(my_socket socket, my_bool for_reading, int timeout_milliseconds) {
-  const auto stopped = [] { return waiting_ && waiting_->stop.stop_requested(); };
-  if (waiting_ && !for_reading) waiting_->wire.take(socket);
+  const auto stopped = [] { return current && current->stop.stop_requested(); };
+  if (current && !for_reading) current->wire.take(socket);
   pollfd poll_for{socket, static_cast<short>(for_reading ? POLLIN : POLLOUT), 0};
   const bool for_ever = timeout_milliseconds <= 0;
   auto left = std::chrono::milliseconds(timeout_milliseconds);
@@ -333,12 +333,15 @@ void Session::abandon() {
 }
 
 void Session::fail(std::string_view doing) {
-  fail(doing, mysql_errno(handle_.get()), mysql_error(handle_.get()));
+  MYSQL* handle = handle_.get();
+  fail(doing, {mysql_errno(handle), mysql_sqlstate(handle), mysql_error(handle)});
 }
 
-void Session::fail(std::string_view doing, unsigned code, std::string_view words) {
-  if (ends_connection(code)) broken_ = true;
-  ErrorKind kind = kind_of(code);
+void Session::fail(std::string_view doing, ServerError error) {
+  if (ends_connection(error.code)) broken_ = true;
+  last_error_ = std::move(error);
+  const auto& [code, state, words] = last_error_;
+  const ErrorKind kind = kind_of(code);
   if (kind == ErrorKind::unavailable && stop_.stop_requested())
     throw Error(ErrorKind::cancelled, fmt::format("{}: {}: asked to stop", target_.shown(), doing));
   throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code,

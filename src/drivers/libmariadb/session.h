@@ -99,9 +99,17 @@ class Session {
   /// Whether it was abandoned or broke: no statement will succeed any more.
   bool is_broken() const { return broken_; }
 
+  /// The number, the SQLSTATE and the words of the error that was thrown last.
+  struct ServerError {
+    unsigned code = 0;
+    std::string state;
+    std::string words;
+  };
+  const ServerError& last_error() const { return last_error_; }
+
   /// The last error as an Error: what was being done, the server's words, its number, and what to do about it.
   [[noreturn]] void fail(std::string_view doing);
-  [[noreturn]] void fail(std::string_view doing, unsigned code, std::string_view words);
+  [[noreturn]] void fail(std::string_view doing, ServerError error);
 
  private:
   friend class Statement;
@@ -130,7 +138,7 @@ class Session {
   };
   static int wait(my_socket socket, my_bool for_reading, int timeout_milliseconds);
   struct Waiting;
-  static thread_local Waiting* waiting_;
+  static thread_local Waiting* current;
 
   Target target_;
   std::stop_token stop_;
@@ -139,6 +147,7 @@ class Session {
   std::optional<std::stop_callback<Shutter>> on_stop_;
   ServerVersion version_;
   bool broken_ = false;
+  ServerError last_error_;
 };
 
 /// `a``b` in backquotes.

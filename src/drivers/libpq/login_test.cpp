@@ -29,7 +29,8 @@ class OneAnswer {
     served_ = std::async(std::launch::async, [listener = listener_, answer = std::move(answer)] {
       const int client = accept(listener, nullptr, nullptr);
       char first[1024];
-      if (read(client, first, sizeof first) > 0 && !answer.empty()) (void)!write(client, answer.data(), answer.size());
+      if (read(client, first, sizeof first) > 0 && !answer.empty())
+        (void)!write(client, answer.data(), answer.size());
       // With nothing to say it stays silent until the client gives up.
       while (read(client, first, sizeof first) > 0) {
       }
@@ -61,7 +62,8 @@ class OneAnswer {
 /// An ErrorResponse as the protocol has it (manual, chapter 55.7); its words in any language.
 std::string refusal(const std::string& sqlstate, const std::string& message) {
   const std::string zero(1, '\0');
-  const std::string fields = "SFATAL" + zero + "VFATAL" + zero + "C" + sqlstate + zero + "M" + message + zero + zero;
+  const std::string fields =
+      "SFATAL" + zero + "VFATAL" + zero + "C" + sqlstate + zero + "M" + message + zero + zero;
   const std::uint32_t size = htonl(static_cast<std::uint32_t>(fields.size() + 4));
   return "E" + std::string(reinterpret_cast<const char*>(&size), 4) + fields;
 }
@@ -118,7 +120,8 @@ TEST(PostgresLogin, GivesUpAServerThatSaysNothing) {
 TEST(PostgresLogin, EndsWithinASecondOfAStopRequest) {
   const OneAnswer server("");
   std::stop_source stop;
-  auto logging_in = std::async(std::launch::async, [&] { return failure(server.target(), stop.get_token()).first; });
+  auto logging_in =
+      std::async(std::launch::async, [&] { return failure(server.target(), stop.get_token()).first; });
   EXPECT_EQ(logging_in.wait_for(50ms), std::future_status::timeout);
   stop.request_stop();
   ASSERT_EQ(logging_in.wait_for(1s), std::future_status::ready);

@@ -25,7 +25,8 @@ class Rows {
   bool is_null(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
   /// Empty when null.
   std::string_view text(int row, int column) const {
-    return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+    return {PQgetvalue(result_.get(), row, column),
+            static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
   }
   std::string string(int row, int column) const { return std::string(text(row, column)); }
   bool boolean(int row, int column) const { return text(row, column) == "t"; }

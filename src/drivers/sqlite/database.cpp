@@ -18,27 +18,20 @@ constexpr int kStepsBetweenLooks = 100'000;
 ErrorKind kind_of(int extended_code) {
   switch (extended_code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return ErrorKind::conflict;
+    case SQLITE_LOCKED: return ErrorKind::conflict;
     case SQLITE_FULL:
     case SQLITE_IOERR:
     case SQLITE_NOMEM:
-    case SQLITE_PROTOCOL:
-      return ErrorKind::unavailable;
+    case SQLITE_PROTOCOL: return ErrorKind::unavailable;
     case SQLITE_AUTH:
     case SQLITE_PERM:
-    case SQLITE_READONLY:
-      return ErrorKind::forbidden;
-    case SQLITE_CANTOPEN:
-      return ErrorKind::not_found;
-    case SQLITE_INTERRUPT:
-      return ErrorKind::cancelled;
+    case SQLITE_READONLY: return ErrorKind::forbidden;
+    case SQLITE_CANTOPEN: return ErrorKind::not_found;
+    case SQLITE_INTERRUPT: return ErrorKind::cancelled;
     case SQLITE_MISUSE:
     case SQLITE_RANGE:
-    case SQLITE_INTERNAL:
-      return ErrorKind::bug;
-    default:
-      return ErrorKind::bad_config;
+    case SQLITE_INTERNAL: return ErrorKind::bug;
+    default: return ErrorKind::bad_config;
   }
 }
 
@@ -81,7 +74,8 @@ Statement& Statement::bind(int index, double value) {
 static const char* data_of(std::string_view bytes) { return bytes.data() ? bytes.data() : ""; }
 
 Statement& Statement::bind_text(int index, std::string_view utf8) {
-  if (sqlite3_bind_text64(statement_, index, data_of(utf8), utf8.size(), SQLITE_STATIC, SQLITE_UTF8) != SQLITE_OK)
+  if (sqlite3_bind_text64(statement_, index, data_of(utf8), utf8.size(), SQLITE_STATIC, SQLITE_UTF8) !=
+      SQLITE_OK)
     database_->fail("binding a text");
   return *this;
 }
@@ -123,7 +117,8 @@ std::string_view Statement::blob(int column) const {
   return {bytes ? bytes : "", static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-Database::Database(const std::string& file, OpenMode mode, std::chrono::milliseconds busy_timeout, std::stop_token stop)
+Database::Database(const std::string& file, OpenMode mode, std::chrono::milliseconds busy_timeout,
+                   std::stop_token stop)
     : file_(file), busy_timeout_(busy_timeout), stop_(std::move(stop)) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (mode == OpenMode::read_only) flags |= SQLITE_OPEN_READONLY;
@@ -137,7 +132,8 @@ Database::Database(const std::string& file, OpenMode mode, std::chrono::millisec
     throw Error(kind_of(code), fmt::format("opening SQLite file {}: {}", file, reason));
   }
   sqlite3_busy_handler(database_, &Database::on_busy, this);
-  if (stop_.stop_possible()) sqlite3_progress_handler(database_, kStepsBetweenLooks, &Database::on_progress, this);
+  if (stop_.stop_possible())
+    sqlite3_progress_handler(database_, kStepsBetweenLooks, &Database::on_progress, this);
 }
 
 Database::~Database() { sqlite3_close_v2(database_); }
@@ -177,11 +173,14 @@ void Database::fail(std::string_view doing) const {
   throw Error(kind_of(code), fmt::format("{}: {}: {}", file_, doing, sqlite3_errmsg(database_)));
 }
 
-Transaction::Transaction(Database& database, const char* begin) : database_(database) { database_.execute(begin); }
+Transaction::Transaction(Database& database, const char* begin) : database_(database) {
+  database_.execute(begin);
+}
 
 Transaction::~Transaction() {
   // A failed COMMIT may have rolled back already; a second ROLLBACK is then an error nobody needs.
-  if (open_ && database_.in_transaction()) sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  if (open_ && database_.in_transaction())
+    sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 void Transaction::commit() {

@@ -70,7 +70,8 @@ class Database {
   /// Throws Error: not_found when the file is missing, forbidden when it may not be opened, bad_config when it
   /// is no database. `busy_timeout`: how long a lock is waited for. A stop request ends the wait, and a
   /// statement that runs long, with Error(cancelled).
-  Database(const std::string& file, OpenMode mode, std::chrono::milliseconds busy_timeout, std::stop_token stop = {});
+  Database(const std::string& file, OpenMode mode, std::chrono::milliseconds busy_timeout,
+           std::stop_token stop = {});
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/text.h"
 
@@ -43,7 +45,10 @@ class QueryBuilder {
     for (std::size_t i = 0; i < reading_.columns.size(); ++i) {
       const auto& key = reading_.schema->key;
       if (query_.keys_only && std::find(key.begin(), key.end(), i) == key.end()) continue;
-      names.push_back(quoted(reading_.columns[i].name));
+      const ColumnInfo& column = reading_.columns[i];
+      const std::string name = quoted(column.name);
+      // The client library refuses a result that has the type itself.
+      names.push_back(column.kind == Kind::vector ? "CAST(" + name + " AS BINARY)" : name);
     }
     return join(names, ", ");
   }

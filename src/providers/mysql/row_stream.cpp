@@ -45,6 +45,7 @@ RowStream::RowStream(Login& login, const Reading& reading, const sql::RowQuery& 
       }()) {
   bind_all(statement_, parameters_);
   statement_.open();
+  fetch();
 }
 
 RowStream::~RowStream() {
@@ -53,15 +54,18 @@ RowStream::~RowStream() {
 
 bool RowStream::read(Batch& batch, std::size_t max_rows, std::size_t max_bytes) {
   while (!ended_ && batch.rows() < max_rows && batch.size_bytes() < max_bytes) {
-    if (statement_.fetch()) {
-      append(batch);
-      continue;
-    }
-    ended_ = true;
-    statement_.close();
-    session_.execute("COMMIT");
+    append(batch);
+    fetch();
   }
   return !ended_;
+}
+
+/// One row ahead, so that the end is known together with the last row.
+void RowStream::fetch() {
+  if (statement_.fetch()) return;
+  ended_ = true;
+  statement_.close();
+  session_.execute("COMMIT");
 }
 
 void RowStream::append(Batch& batch) {

@@ -19,6 +19,7 @@ class RowStream : public sql::RowStream {
   std::string last_cursor() const override { return last_cursor_; }
 
  private:
+  void fetch();
   void append(Batch& batch);
   void refuse(Batch& batch, const std::string& field, const std::string& reason);
 

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Longer without a word, and the login is asked whether it still lives before it is used.
-constexpr auto kIdle = 5s;
+constexpr auto kIdle = 500ms;
 /// How long a login may be waited for where all are in use.
 constexpr auto kPatience = 60s;
 
@@ -64,6 +64,7 @@ void Login::connect() {
     sessions_->give_back();
     throw;
   }
+  ++generation_;
   try {
     set_up();
   } catch (...) {

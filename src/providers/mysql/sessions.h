@@ -53,7 +53,8 @@ class Login {
   Session& session();
   /// The login as it is, for the statements that follow.
   Session& current() { return *session_; }
-  const ServerVersion& server() { return session().server(); }
+  /// Counts the sessions: what was prepared on an earlier one is gone.
+  std::size_t generation() const { return generation_; }
 
  private:
   void connect();
@@ -63,6 +64,7 @@ class Login {
   std::shared_ptr<Sessions> sessions_;
   Purpose purpose_;
   std::unique_ptr<Session> session_;
+  std::size_t generation_ = 0;
   std::chrono::steady_clock::time_point last_used_;
 };
 

@@ -31,10 +31,12 @@ class PostgresDiscovery : public ::testing::Test {
 };
 
 TEST_F(PostgresDiscovery, ListsWhateverCanBeReadOnce) {
-  database_->run("CREATE SCHEMA crm; CREATE TABLE crm.a (id int PRIMARY KEY); CREATE VIEW v AS SELECT 1 AS id;"
-                 "CREATE MATERIALIZED VIEW m AS SELECT 1 AS id;"
-                 "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
-                 "CREATE TEMPORARY TABLE gone (id int)");
+  database_->run(
+      "CREATE SCHEMA crm; CREATE TABLE crm.a (id int PRIMARY KEY); CREATE VIEW v AS SELECT 1 AS id;"
+      "CREATE MATERIALIZED VIEW m AS SELECT 1 AS id;"
+      "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR "
+      "VALUES FROM (0) TO (10);"
+      "CREATE TEMPORARY TABLE gone (id int)");
   std::vector<std::string> names;
   for (const TableInfo& table : connection_->discover()) names.push_back(table.schema.table);
   EXPECT_EQ(names, (std::vector<std::string>{"crm.a", "public.m", "public.p", "public.v"}));
@@ -42,16 +44,21 @@ TEST_F(PostgresDiscovery, ListsWhateverCanBeReadOnce) {
 
 TEST_F(PostgresDiscovery, LeavesOutWhatTheLoginMayNotRead) {
   const std::string role = database_->create_role("reader");
-  database_->run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); GRANT SELECT ON b TO " + role);
+  database_->run(
+      "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); GRANT SELECT ON b TO " +
+      role);
   const auto tables = provider().connect(database_->options(role), {clock_, {}})->discover();
   ASSERT_EQ(tables.size(), 1u);
   EXPECT_EQ(tables[0].schema.table, "public.b");
 }
 
 TEST_F(PostgresDiscovery, TakesThePrimaryKeyElseTheShortestIndexThatServes) {
-  database_->run("CREATE TABLE a (x int, id int PRIMARY KEY, UNIQUE (x));"
-                 "CREATE TABLE b (x int NOT NULL, y int NOT NULL, z int NOT NULL, n int, UNIQUE (y, x), UNIQUE (z, y, x), UNIQUE (n));"
-                 "CREATE TABLE c (x int NOT NULL, UNIQUE (x) DEFERRABLE); CREATE TABLE d (y int, x int, PRIMARY KEY (x, y))");
+  database_->run(
+      "CREATE TABLE a (x int, id int PRIMARY KEY, UNIQUE (x));"
+      "CREATE TABLE b (x int NOT NULL, y int NOT NULL, z int NOT NULL, n int, UNIQUE (y, x), UNIQUE (z, y, "
+      "x), UNIQUE (n));"
+      "CREATE TABLE c (x int NOT NULL, UNIQUE (x) DEFERRABLE); CREATE TABLE d (y int, x int, PRIMARY KEY (x, "
+      "y))");
   EXPECT_EQ(key_of("a"), std::vector<std::string>{"id"});
   EXPECT_EQ(key_of("b"), (std::vector<std::string>{"y", "x"}));
   EXPECT_TRUE(key_of("c").empty());
@@ -60,8 +67,10 @@ TEST_F(PostgresDiscovery, TakesThePrimaryKeyElseTheShortestIndexThatServes) {
 }
 
 TEST_F(PostgresDiscovery, OffersOnlyFieldsThatSayWhenARowWasChanged) {
-  database_->run("CREATE TABLE t (id int PRIMARY KEY, created_at timestamptz, updated_on date, updated_text text, modified timestamp,"
-                 " \"lastUpdated\" timestamptz NOT NULL); CREATE INDEX ON t (modified)");
+  database_->run(
+      "CREATE TABLE t (id int PRIMARY KEY, created_at timestamptz, updated_on date, updated_text text, "
+      "modified timestamp,"
+      " \"lastUpdated\" timestamptz NOT NULL); CREATE INDEX ON t (modified)");
   const auto candidates = connection_->discover("t").at(0).cursor_candidates;
   std::vector<std::string> names;
   for (const CursorCandidate& candidate : candidates) names.push_back(candidate.field);
@@ -73,13 +82,16 @@ TEST_F(PostgresDiscovery, OffersOnlyFieldsThatSayWhenARowWasChanged) {
 }
 
 TEST_F(PostgresDiscovery, TellsTypesAsDdlHasThem) {
-  database_->run("CREATE DOMAIN code AS varchar(7); CREATE TABLE t (id int PRIMARY KEY, c code, n numeric(10,-2), v varchar(20), s timestamp(3),"
-                 " g int GENERATED ALWAYS AS (id * 2) STORED, a text[])");
+  database_->run(
+      "CREATE DOMAIN code AS varchar(7); CREATE TABLE t (id int PRIMARY KEY, c code, n numeric(10,-2), v "
+      "varchar(20), s timestamp(3),"
+      " g int GENERATED ALWAYS AS (id * 2) STORED, a text[])");
   const Schema schema = connection_->discover("t").at(0).schema;
   std::vector<std::string> natives;
   for (const Field& field : schema.fields) natives.push_back(field.native);
   EXPECT_EQ(join(natives, ", "),
-            "integer, character varying(7), numeric(10,-2), character varying(20), timestamp(3) without time zone, integer, text[]");
+            "integer, character varying(7), numeric(10,-2), character varying(20), timestamp(3) without time "
+            "zone, integer, text[]");
   EXPECT_EQ(schema.fields[1].length, 7u);
   EXPECT_EQ(schema.fields[2].precision, 10);
   EXPECT_EQ(schema.fields[2].scale, -2);
@@ -90,9 +102,11 @@ TEST_F(PostgresDiscovery, TellsTypesAsDdlHasThem) {
 }
 
 TEST_F(PostgresDiscovery, EstimatesRowsAlsoOfPartitionedTables) {
-  database_->run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t;"
-                 "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
-                 "INSERT INTO p SELECT generate_series(1, 9); ANALYZE p; CREATE TABLE fresh (id int PRIMARY KEY)");
+  database_->run(
+      "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t;"
+      "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR "
+      "VALUES FROM (0) TO (10);"
+      "INSERT INTO p SELECT generate_series(1, 9); ANALYZE p; CREATE TABLE fresh (id int PRIMARY KEY)");
   EXPECT_EQ(connection_->discover("t").at(0).row_estimate, 1000);
   EXPECT_EQ(connection_->discover("p").at(0).row_estimate, 9);
   EXPECT_EQ(connection_->discover("fresh").at(0).row_estimate, -1);
@@ -106,7 +120,8 @@ TEST_F(PostgresDiscovery, NamesTheRightTableInAnotherSchema) {
       ADD_FAILURE() << wrong << " was found";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::not_found);
-      EXPECT_NE(std::string(error.what()).find("did you mean crm.orders?"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("did you mean crm.orders?"), std::string::npos)
+          << error.what();
     }
   }
 }
@@ -138,7 +153,9 @@ TEST_F(PostgresDiscovery, NamesTheGrantThatReadingNeeds) {
     ADD_FAILURE() << "read without a right";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::forbidden);
-    EXPECT_NE(std::string(error.what()).find("GRANT SELECT ON \"public\".\"t\" TO \"" + role + "\""), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("GRANT SELECT ON \"public\".\"t\" TO \"" + role + "\""),
+              std::string::npos)
+        << error.what();
   }
 }
 

@@ -70,7 +70,8 @@ TEST_P(LateCommits, AreFoundHoweverLateTheyAre) {
   writer->execute("BEGIN; INSERT INTO orders VALUES (1, 'late', now() - interval '2 hours')");
   // A stamp two hours old stands for a transaction that has been open for two hours: only the horizon, not
   // the time, may decide when its row is looked for. An exact start would be of now, so it is told apart.
-  if (GetParam() == sql::Visibility::exact) writer->execute("UPDATE orders SET updated_at = now() WHERE id = 1");
+  if (GetParam() == sql::Visibility::exact)
+    writer->execute("UPDATE orders SET updated_at = now() WHERE id = 1");
   for (int id = 10; id < 13; ++id) {
     database_->run("INSERT INTO orders VALUES (" + std::to_string(id) + ", 'in time')");
     poll();
@@ -122,7 +123,8 @@ TEST_P(LateCommits, AreToldInTheMethodAsTheyAreFound) {
   const Access access = connection_->check();
   std::string warnings;
   for (const std::string& warning : access.warnings) warnings += warning + "\n";
-  EXPECT_EQ(warnings.find("GRANT pg_read_all_stats TO \"" + role_ + "\"") == std::string::npos, exact) << warnings;
+  EXPECT_EQ(warnings.find("GRANT pg_read_all_stats TO \"" + role_ + "\"") == std::string::npos, exact)
+      << warnings;
 }
 
 TEST_P(LateCommits, DoNotWaitForReadersOfOurOwn) {
@@ -166,17 +168,24 @@ TEST_P(LateCommits, BearNamesThatAreNeverUsedAgain) {
 }
 
 TEST_P(LateCommits, LeaveRowsStampedInfinityOutOfThePosition) {
-  database_->run("INSERT INTO orders VALUES (1, 'never ends', 'infinity'), (2, 'before all', '-infinity'), (3, 'ordinary')");
+  database_->run(
+      "INSERT INTO orders VALUES (1, 'never ends', 'infinity'), (2, 'before all', '-infinity'), (3, "
+      "'ordinary')");
   poll();
   for (const int id : {1, 2, 3}) EXPECT_TRUE(was_read(id)) << id;
-  database_->run("INSERT INTO orders VALUES (4, 'later'), (5, 'before all, later', '-infinity'), (6, 'never ends, later', 'infinity')");
+  database_->run(
+      "INSERT INTO orders VALUES (4, 'later'), (5, 'before all, later', '-infinity'), (6, 'never ends, "
+      "later', 'infinity')");
   EXPECT_NE(open_source()->has_changes(position_).changed, Changed::no);
   poll();
   for (const int id : {4, 5, 6}) EXPECT_TRUE(was_read(id)) << id;
 }
 
-INSTANTIATE_TEST_SUITE_P(Live, LateCommits, ::testing::Values(sql::Visibility::exact, sql::Visibility::horizon),
-                         [](const auto& tested) { return tested.param == sql::Visibility::exact ? "Exact" : "Horizon"; });
+INSTANTIATE_TEST_SUITE_P(Live, LateCommits,
+                         ::testing::Values(sql::Visibility::exact, sql::Visibility::horizon),
+                         [](const auto& tested) {
+                           return tested.param == sql::Visibility::exact ? "Exact" : "Horizon";
+                         });
 
 TEST(PostgresOpenTransactions, AreLookedAtAnewWhenOneIsPreparedUnderTheLook) {
   SYNCFLOW_NEEDS_POSTGRESQL();

@@ -82,7 +82,9 @@ TEST(PostgresLocalTimes, FindNaiveStampsThoughServerAndHostAreInDifferentZones) 
     const auto connection = provider().connect(database.options(), {clock, {}});
     const auto writer = database.connect();
     writer->execute("SET timezone = '" + std::string(server) + "'");
-    writer->execute("CREATE TABLE t (id int PRIMARY KEY, at timestamp NOT NULL DEFAULT localtimestamp, day date DEFAULT current_date)");
+    writer->execute(
+        "CREATE TABLE t (id int PRIMARY KEY, at timestamp NOT NULL DEFAULT localtimestamp, day date DEFAULT "
+        "current_date)");
     for (const char* cursor : {"at", "day"}) {
       SourceSpec spec;
       spec.table = "t";
@@ -93,7 +95,9 @@ TEST(PostgresLocalTimes, FindNaiveStampsThoughServerAndHostAreInDifferentZones) 
       for (int id = 1; id <= 5; ++id) {
         writer->execute("INSERT INTO t VALUES (" + std::to_string(id) + ")");
         const auto source = connection->open_source(spec);
-        if (!position.empty()) EXPECT_NE(source->has_changes(position).changed, Changed::no);
+        if (!position.empty()) {
+          EXPECT_NE(source->has_changes(position).changed, Changed::no);
+        }
         source->open(position);
         for (bool caught_up = false; !caught_up;) {
           const Batch batch = source->next(1000, 8u << 20);

@@ -27,8 +27,8 @@ std::string refusal(const Options& given) {
 }
 
 TEST(PostgresSettings, TakeAUrlApart) {
-  const Settings settings =
-      parse_settings(options({{"url", "postgresql://ann:s%40cret@db.example.com:6543/shop?sslmode=require&connect_timeout=3"}}));
+  const Settings settings = parse_settings(options(
+      {{"url", "postgresql://ann:s%40cret@db.example.com:6543/shop?sslmode=require&connect_timeout=3"}}));
   EXPECT_EQ(settings.target.host, "db.example.com");
   EXPECT_EQ(settings.target.port, 6543);
   EXPECT_EQ(settings.target.user, "ann");
@@ -40,8 +40,11 @@ TEST(PostgresSettings, TakeAUrlApart) {
 }
 
 TEST(PostgresSettings, TakeTheirPartsOneByOne) {
-  const Settings settings = parse_settings(
-      options({{"host", "/run/postgresql"}, {"user", "ann"}, {"password", "x"}, {"schema", "crm"}, {"timezone", "-03:30"}}));
+  const Settings settings = parse_settings(options({{"host", "/run/postgresql"},
+                                                    {"user", "ann"},
+                                                    {"password", "x"},
+                                                    {"schema", "crm"},
+                                                    {"timezone", "-03:30"}}));
   EXPECT_EQ(settings.target.host, "/run/postgresql");
   EXPECT_EQ(settings.target.port, 5432);
   EXPECT_EQ(settings.target.database, "ann");
@@ -51,7 +54,8 @@ TEST(PostgresSettings, TakeTheirPartsOneByOne) {
 }
 
 TEST(PostgresSettings, LetThePasswordStandBesideTheUrl) {
-  const Settings settings = parse_settings(options({{"url", "postgres://ann@127.0.0.1/shop"}, {"password", "secret"}}));
+  const Settings settings =
+      parse_settings(options({{"url", "postgres://ann@127.0.0.1/shop"}, {"password", "secret"}}));
   EXPECT_EQ(settings.target.password.reveal(), "secret");
 }
 
@@ -87,7 +91,8 @@ TEST(PostgresTableName, KeepsNamesAsTheyAre) {
   EXPECT_EQ(name("\"odd.schema\".\"odd \"\" table\""), (TableName{"odd.schema", "odd \" table"}));
   EXPECT_EQ(name("it's \"quoted\""), (TableName{"public", "it's \"quoted\""}));
   EXPECT_EQ((TableName{"a\"b", "c"}).quoted(), "\"a\"\"b\".\"c\"");
-  for (const char* text : {"", ".", "a.", ".a", "\"a", "\"a\"b", "\"a\".\"b\".\"c\""}) EXPECT_THROW(name(text), Error) << text;
+  for (const char* text : {"", ".", "a.", ".a", "\"a", "\"a\"b", "\"a\".\"b\".\"c\""})
+    EXPECT_THROW(name(text), Error) << text;
 }
 
 }  // namespace

@@ -14,9 +14,10 @@ namespace syncflow::sqlite {
 /// The key of a table that is read: how its columns sort, and how a canonical key finds its row again.
 class KeyColumns {
  public:
-  /// `columns`: indexes into Table::columns. Looks at one row to learn how the key's values are spelled.
+  /// `columns`: indexes into Table::columns. Looks at some rows to learn how the key's values are spelled.
   /// Throws Error(bad_config) for a type that cannot be a key, and for rows whose key is NULL.
-  KeyColumns(Database& database, const Table& table, const std::vector<std::size_t>& columns, std::chrono::minutes naive_offset);
+  KeyColumns(Database& database, const Table& table, const std::vector<std::size_t>& columns,
+             std::chrono::minutes naive_offset);
 
   std::size_t size() const { return parts_.size(); }
   /// `"a", "b"`: in the columns' own collations, or as `compare(Value, Value)` orders them. `prefix`: "t." or so.

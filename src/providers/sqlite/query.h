@@ -34,14 +34,15 @@ class Sql {
     return *this;
   }
   /// Begins one more condition of a WHERE clause.
-  Sql& and_() { return add(text_.empty() ? " WHERE " : " AND "); }
+  Sql& also() { return add(text_.empty() ? " WHERE " : " AND "); }
 
   /// Ready to run; this must outlive it.
-  Statement prepare(Database& database) const {
+  Statement prepare(Database& database) const& {
     Statement statement = database.prepare(text_);
     for (std::size_t i = 0; i < values_.size(); ++i) bind(statement, static_cast<int>(i) + 1, values_[i]);
     return statement;
   }
+  Statement prepare(Database& database) const&& = delete;
 
  private:
   std::string text_;

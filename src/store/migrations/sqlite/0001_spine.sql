@@ -156,6 +156,8 @@ CREATE TABLE sync_runs (
   started_at  TEXT NOT NULL,
   finished_at TEXT,
   error       TEXT NOT NULL DEFAULT '',
+  -- What it did to each table, as a JSON array, once it has ended.
+  tables      TEXT NOT NULL DEFAULT '[]',
   CHECK (read = written + deleted + unchanged + filtered + collapsed + quarantined)
 );
 CREATE INDEX sync_runs_by_sync ON sync_runs(sync_id);

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "provider/provider.h"
+#include "providers/mysql/catalog.h"
+
+namespace syncflow::mysql {
+
+/// What `discover` says of a table; `name` as a mapping would write it.
+TableInfo describe(const TableDef& table, const std::string& name);
+
+/// What the login may do, in words.
+Access describe_access(Session& session);
+
+}  // namespace syncflow::mysql
