@@ -54,6 +54,11 @@ TEST(PostgresForms, CarryWholeNumbersAtTheirEnds) {
   expect_round_trip(Form::uint8, Value::of(UINT64_MAX));
 }
 
+TEST(PostgresForms, CarryBooleans) {
+  for (const bool value : {true, false}) expect_round_trip(Form::boolean, Value::of(value));
+  EXPECT_EQ(sent({.form = Form::boolean}, Value::of(std::int64_t{1})), std::string(1, '\1'));
+}
+
 TEST(PostgresForms, RefuseWholeNumbersBeyondTheColumn) {
   EXPECT_NE(refusal({.form = Form::int2}, Value::of(std::int64_t{32768})), "not refused");
   EXPECT_NE(refusal({.form = Form::int4}, Value::of(std::int64_t{INT32_MIN} - 1)), "not refused");

@@ -176,13 +176,23 @@ void Session::give_up(ErrorKind kind, const std::string& reason) {
 
 void Session::connection_lost() {
   // What the server said before it closed the connection (a shutdown, a timeout) tells more than that it did.
-  if (refused_) give_up(kind_of(refused_->sqlstate), refused_->sentence());
+  if (refused_) {
+    thrown_ = refused_;
+    give_up(kind_of(refused_->sqlstate), refused_->sentence());
+  }
   const std::string said = handle_ ? trimmed(PQerrorMessage(handle_.get())) : "";
   give_up(ErrorKind::unavailable, said.empty() ? "the connection was lost" : said);
 }
 
 Error Session::to_error(const ServerError& error) const {
+  thrown_ = error;
   return {kind_of(error.sqlstate), fmt::format("PostgreSQL {}: {}", target_.place(), error.sentence())};
+}
+
+std::optional<ServerError> Session::refusal_behind(const Error& error) const {
+  if (!thrown_) return std::nullopt;
+  const std::string message = fmt::format("PostgreSQL {}: {}", target_.place(), thrown_->sentence());
+  return message == error.what() ? thrown_ : std::nullopt;
 }
 
 void Session::begin() {

@@ -87,8 +87,8 @@ class Session {
   void put_copied(std::string_view bytes);
   Answer end_copy_in();
 
-  /// Why the last statement was refused; empty: it was not.
-  const std::optional<ServerError>& refused() const { return refused_; }
+  /// What the server said when this error was thrown; empty: the error is not of this session's last refusal.
+  std::optional<ServerError> refusal_behind(const Error& error) const;
   const Target& target() const { return target_; }
   /// "PostgreSQL db:5432/shop: …": the error as an Error by `kind_of`.
   Error to_error(const ServerError& error) const;
@@ -115,7 +115,8 @@ class Session {
   std::chrono::milliseconds patience_{300'000};
   Handle handle_;
   std::unique_ptr<char, MessageDeleter> message_;
-  std::optional<ServerError> refused_;  ///< the first refusal of the statement at hand
+  std::optional<ServerError> refused_;         ///< the first refusal of the statement at hand
+  mutable std::optional<ServerError> thrown_;  ///< the last refusal that became an Error
   bool usable_ = false;
 };
 

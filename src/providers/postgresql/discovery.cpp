@@ -102,25 +102,24 @@ void say_what_is_seen(libpq::Session& session, const std::string& role, Access& 
   if (transactions.on_replica()) {
     access.can.push_back("read a replica: changes are found as far as they were replayed here");
     access.warnings.push_back(
-        "a replica shows no sessions of its primary: rows stamped more than 5 minutes before their "
-        "transaction's first write can be missed; read from the primary, or set a longer \"overlap\"");
-  } else if (transactions.visibility() == sql::Visibility::exact) {
+        "a replica shows no transactions of its primary: one that commits more than 15 minutes after it "
+        "stamped its rows is missed; read from the primary, or set a longer \"overlap\"");
+    return;
+  }
+  if (transactions.visibility() == sql::Visibility::exact) {
     access.can.push_back(
         "see when every open transaction began: late commits are found however late they are");
-  } else if (!session.execute("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')")
-                  .boolean(0, 0)) {
-    access.can.push_back("see which transactions have written and are open: late commits are waited for");
-    access.warnings.push_back(
-        fmt::format("a row stamped more than 5 minutes before its transaction's first write can be missed: "
-                    "GRANT pg_read_all_stats TO {}",
-                    libpq::quoted(role)));
-  } else {
-    access.can.push_back("see which transactions have written and are open: late commits are waited for");
-    access.warnings.push_back(
-        "transactions are prepared for a two-phase commit or track_activities is off, so not all "
-        "starts are known: a row stamped more than 5 minutes before its transaction's first write can be "
-        "missed");
+    return;
   }
+  access.can.push_back("see which transactions are open, but not since when: late commits are waited for");
+  const std::string cost =
+      "a transaction that is open for long makes what came since be read again at each look, and beside a "
+      "first load everything";
+  if (!session.execute("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')").boolean(0, 0))
+    access.warnings.push_back(fmt::format("{}: GRANT pg_read_all_stats TO {}", cost, libpq::quoted(role)));
+  else
+    access.warnings.push_back(fmt::format(
+        "{}: some transaction is prepared for a two-phase commit, or track_activities is off", cost));
 }
 
 void say_what_can_be_written(libpq::Session& session, const std::string& role, const Settings& settings,

@@ -118,7 +118,8 @@ TEST(PostgresCoarseCursor, FindsRowsOfTheUnitThatIsNotOverWhateverTheirKeys) {
   const auto connection = provider().connect(database.options(), {clock, {}});
   for (const char* type : {"date", "timestamptz(0)"}) {
     SCOPED_TRACE(type);
-    database.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, at " + std::string(type) + " DEFAULT now())");
+    database.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, at " + std::string(type) +
+                 " DEFAULT now())");
     SourceSpec spec;
     spec.table = "t";
     spec.cursor = "at";

@@ -8,14 +8,18 @@
 
 namespace syncflow::postgresql {
 
-/// What the login sees of the transactions that are open on the server (DESIGN 5, "Late commits").
+/// What the login sees of the transactions that are open in its database (DESIGN 5, "Late commits").
 ///
-/// They are named by session and start ("s4711.1700000000000000") and, once they have written, by their
-/// 64-bit transaction number ("x815"): neither is ever used again. With Visibility::exact both are told,
-/// since a transaction that is being prepared for a two-phase commit leaves its session.
+/// Every login sees, in pg_locks, which transactions are open, for each holds a lock on its own number. It
+/// takes pg_read_all_stats to see since when. pg_current_snapshot() would not do: transactions with a higher
+/// number than any that has ended are missing from its list, though they are open.
+///
+/// They are named by the virtual number that each has from its BEGIN on ("v1700000000.3/4711", with the
+/// server's start, since it counts anew then) and, once they have written, also by their 64-bit transaction
+/// number ("x815"), which outlives the session where one is prepared for a two-phase commit.
 class OpenTransactions {
  public:
-  /// Looks once how much can be seen. Replicas show no sessions of their primary.
+  /// Looks once how much can be seen. Replicas show nothing of their primary's transactions.
   explicit OpenTransactions(libpq::Session& session);
 
   sql::Visibility visibility() const { return visibility_; }
@@ -23,7 +27,8 @@ class OpenTransactions {
 
   /// The source's clock: on a replica the time of the last commit that was replayed.
   Time now(libpq::Session& session) const;
-  /// Fills `open` and, with exact visibility, `oldest_start`.
+  /// Fills `open` and, with exact visibility, `oldest_start`. Throws Error(conflict) when a transaction whose
+  /// start cannot be known turned up since this object was made.
   void look(libpq::Session& session, sql::Mark& mark) const;
 
  private:

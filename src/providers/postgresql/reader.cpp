@@ -207,6 +207,10 @@ libpq::Session& Reader::session() const {
   session_ = std::make_unique<libpq::Session>(settings_.target, stop_);
   session_->set_patience(kPatience);
   session_->execute(kReadOnly + (search_path_.empty() ? std::string() : "SET search_path = " + search_path_));
+  // Such a database does not say what its bytes are. Asked for UTF-8 the server would refuse the whole table for
+  // one row; as they are, we check them row by row.
+  if (session_->parameter("server_encoding") == "SQL_ASCII")
+    session_->execute("SET client_encoding = 'SQL_ASCII'");
   return *session_;
 }
 
@@ -367,7 +371,8 @@ Value Reader::cursor_at(Time time) const {
   std::int64_t microseconds = time.time_since_epoch().count();
   if (local_times_) microseconds = local_times_->lowest_from(time, session());
   // A coarse clock's unit that is not over yet will see more rows: what is read up to ends before it.
-  if (cursor.reading.form == Form::date) return Value::date(floor_divide(microseconds, kMicrosecondsPerDay) - 1);
+  if (cursor.reading.form == Form::date)
+    return Value::date(floor_divide(microseconds, kMicrosecondsPerDay) - 1);
   static constexpr std::int64_t kUnits[] = {1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
   const std::int64_t unit = kUnits[cursor.field.precision.value_or(6)];
   microseconds = (floor_divide(microseconds, unit) - (unit > 1 ? 1 : 0)) * unit;
