@@ -110,6 +110,16 @@ TEST(PostgresLogin, DoesNotGoOnInPlainTextWhenTheServerDeclinesTls) {
   }
 }
 
+TEST(PostgresLogin, NamesAFileOfAuthoritiesThatIsMissing) {
+  Target target;
+  target.host = "127.0.0.1";
+  target.tls = Tls::verify;
+  target.ca_file = "/nowhere/ca.pem";
+  const auto [kind, message] = failure(target);
+  EXPECT_EQ(kind, ErrorKind::bad_config);
+  EXPECT_EQ(message, "ca_file /nowhere/ca.pem does not exist");
+}
+
 TEST(PostgresLogin, GivesUpAServerThatSaysNothing) {
   const OneAnswer server("");
   Target target = server.target();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 namespace syncflow::libpq {
 namespace {
@@ -29,10 +30,16 @@ constexpr const char* kSettings =
     "SET idle_in_transaction_session_timeout = '15min';"
     "SET jit = off;";
 
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
+/// One line: libpq's own messages may have several, indented.
+std::string trimmed(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const bool blank = c == '\n' || c == '\t' || c == ' ';
+    if (!blank) out += c;
+    else if (!out.empty() && out.back() != ' ') out += ' ';
+  }
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
 }
 
 /// The message of a failed login without the parts that verbose mode adds.
@@ -41,7 +48,14 @@ std::string readable(std::string message, const std::string& sqlstate) {
     message.resize(location);
   if (const auto code = message.find(":  " + sqlstate + ": "); !sqlstate.empty() && code != std::string::npos)
     message.replace(code, sqlstate.size() + 5, ": ");
-  return trimmed(std::move(message));
+  return trimmed(message);
+}
+
+std::string authorities_of(const Target& target) {
+  if (target.ca_file.empty()) return system_ca_file();
+  if (!std::filesystem::exists(target.ca_file))
+    throw Error(ErrorKind::bad_config, fmt::format("ca_file {} does not exist", target.ca_file));
+  return target.ca_file;
 }
 
 Error login_error(const Target& target, const std::string& message) {
@@ -112,8 +126,7 @@ void Session::connect() {
   settings["client_encoding"] = "UTF8";
   settings["gssencmode"] = "disable";
   settings["sslmode"] = tls == Tls::disable ? "disable" : tls == Tls::require ? "require" : "verify-full";
-  if (tls == Tls::verify)
-    settings["sslrootcert"] = target_.ca_file.empty() ? system_ca_file() : target_.ca_file;
+  if (tls == Tls::verify) settings["sslrootcert"] = authorities_of(target_);
   // A machine that vanished without a word is noticed by the kernel.
   settings["keepalives_idle"] = "30";
   settings["keepalives_interval"] = "10";
