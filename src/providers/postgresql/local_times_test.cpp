@@ -118,7 +118,8 @@ TEST(PostgresCoarseCursor, FindsRowsOfTheUnitThatIsNotOverWhateverTheirKeys) {
   const auto connection = provider().connect(database.options(), {clock, {}});
   for (const char* type : {"date", "timestamptz(0)"}) {
     SCOPED_TRACE(type);
-    database.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, at " + std::string(type) + " DEFAULT now())");
+    database.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, at " + std::string(type) +
+                 " DEFAULT now())");
     SourceSpec spec;
     spec.table = "t";
     spec.cursor = "at";
@@ -127,7 +128,9 @@ TEST(PostgresCoarseCursor, FindsRowsOfTheUnitThatIsNotOverWhateverTheirKeys) {
     for (int id = 9; id > 0; --id) {
       database.run("INSERT INTO t VALUES (" + std::to_string(id) + ")");
       const auto source = connection->open_source(spec);
-      if (!position.empty()) EXPECT_NE(source->has_changes(position).changed, Changed::no) << id;
+      if (!position.empty()) {
+        EXPECT_NE(source->has_changes(position).changed, Changed::no) << id;
+      }
       source->open(position);
       for (bool caught_up = false; !caught_up;) {
         const Batch batch = source->next(1000, 8u << 20);
