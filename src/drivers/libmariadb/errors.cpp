@@ -7,7 +7,7 @@ namespace syncflow::mysql {
 namespace {
 
 // What MySQL has and MariaDB's header has not.
-constexpr unsigned kExecutionTimeExceeded = 3024;   // ER_QUERY_TIMEOUT
+constexpr unsigned kExecutionTimeExceeded = 3024;  // ER_QUERY_TIMEOUT
 /// MySQL 9 lists every transaction with its statement's text, and cannot while one of them holds bytes: a moment
 /// later that statement is over. (ER_CANNOT_CONVERT_STRING of its message list.)
 constexpr unsigned kCannotConvert = 3854;

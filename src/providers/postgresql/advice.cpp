@@ -33,8 +33,8 @@ Error with_advice(const Error& error, const libpq::Session& session, const Table
   // What the server did not say, we said ourselves, with the table's name.
   if (!session.refused()) return error;
   const std::string advice = advice_for(*session.refused(), session, table, rights);
-  return Error(error.kind(),
-               fmt::format("table {}: {}{}{}", table.text(), error.what(), advice.empty() ? "" : "; ", advice));
+  return Error(error.kind(), fmt::format("table {}: {}{}{}", table.text(), error.what(),
+                                         advice.empty() ? "" : "; ", advice));
 }
 
 }  // namespace syncflow::postgresql

@@ -367,7 +367,8 @@ Value Reader::cursor_at(Time time) const {
   std::int64_t microseconds = time.time_since_epoch().count();
   if (local_times_) microseconds = local_times_->lowest_from(time, session());
   // A coarse clock's unit that is not over yet will see more rows: what is read up to ends before it.
-  if (cursor.reading.form == Form::date) return Value::date(floor_divide(microseconds, kMicrosecondsPerDay) - 1);
+  if (cursor.reading.form == Form::date)
+    return Value::date(floor_divide(microseconds, kMicrosecondsPerDay) - 1);
   static constexpr std::int64_t kUnits[] = {1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
   const std::int64_t unit = kUnits[cursor.field.precision.value_or(6)];
   microseconds = (floor_divide(microseconds, unit) - (unit > 1 ? 1 : 0)) * unit;
