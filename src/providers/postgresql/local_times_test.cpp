@@ -128,7 +128,9 @@ TEST(PostgresCoarseCursor, FindsRowsOfTheUnitThatIsNotOverWhateverTheirKeys) {
     for (int id = 9; id > 0; --id) {
       database.run("INSERT INTO t VALUES (" + std::to_string(id) + ")");
       const auto source = connection->open_source(spec);
-      if (!position.empty()) EXPECT_NE(source->has_changes(position).changed, Changed::no) << id;
+      if (!position.empty()) {
+        EXPECT_NE(source->has_changes(position).changed, Changed::no) << id;
+      }
       source->open(position);
       for (bool caught_up = false; !caught_up;) {
         const Batch batch = source->next(1000, 8u << 20);

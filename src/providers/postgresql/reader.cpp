@@ -207,10 +207,6 @@ libpq::Session& Reader::session() const {
   session_ = std::make_unique<libpq::Session>(settings_.target, stop_);
   session_->set_patience(kPatience);
   session_->execute(kReadOnly + (search_path_.empty() ? std::string() : "SET search_path = " + search_path_));
-  // Such a database does not say what its bytes are. Asked for UTF-8 the server would refuse the whole table for
-  // one row; as they are, we check them row by row.
-  if (session_->parameter("server_encoding") == "SQL_ASCII")
-    session_->execute("SET client_encoding = 'SQL_ASCII'");
   return *session_;
 }
 

@@ -101,8 +101,8 @@ bool reads_as_text(const TypeInfo& type) {
 /// The type's own text, whatever casts to text somebody may have made: inet::text, for one, adds a netmask.
 /// Output functions of families (ranges, enums) want the type itself, not a domain over it.
 SqlPattern text_of(const TypeInfo& type) {
-  // xml leaves its declaration out there; its text is what is stored.
-  if (type.oid == kXml) return "({})::pg_catalog.text";
+  // xml_out leaves the declaration out; the cast keeps the document as it was stored.
+  if (type.oid == kXml) return "CAST({} AS pg_catalog.text)";
   return fmt::format("pg_catalog.textin({}(CAST({{}} AS {})))", type.output, type.sql);
 }
 
