@@ -244,6 +244,8 @@ void Statement::close() { mysql_stmt_free_result(handle_.get()); }
 
 void Statement::fail(std::string_view doing) {
   MYSQL_STMT* handle = handle_.get();
+  // What goes wrong while rows arrive is only noted on the connection.
+  if (mysql_stmt_errno(handle) == 0) session_->fail(doing);
   session_->fail(doing, {mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle), mysql_stmt_error(handle)});
 }
 
