@@ -16,8 +16,9 @@ namespace syncflow {
 class Arena {
  public:
   Arena() = default;
-  Arena(Arena&&) noexcept = default;
-  Arena& operator=(Arena&&) noexcept = default;
+  /// What was moved from is empty and can be used anew.
+  Arena(Arena&& other) noexcept;
+  Arena& operator=(Arena&& other) noexcept;
 
   /// `size_bytes` uninitialised bytes, aligned for any Value.
   char* allocate(std::size_t size_bytes) {

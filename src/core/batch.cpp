@@ -1,6 +1,7 @@
 #include "core/batch.h"
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <new>
 
 #include "core/decimal.h"
@@ -31,6 +32,8 @@ class Hasher {
     if (type == Type::decimal) return add_bytes(type, normalized_decimal(value.view()));
     if (value.is_textual()) return add_bytes(type, value.view());
     if (type == Type::null || type == Type::absent) return add_bytes(type, {});
+    // Every NaN equals every other, whatever its bits.
+    if (type == Type::float64 && std::isnan(value.as_double())) return add_bytes(type, "NaN");
     const std::int64_t parts[2] = {value.as_int64(), value.nanoseconds()};
     add_bytes(type, {reinterpret_cast<const char*>(parts), sizeof parts});
   }
@@ -76,7 +79,10 @@ Key Key::from_json(std::string_view json) {
   const boost::json::value parsed = boost::json::parse(json, problem);
   if (problem || !parsed.is_array()) throw Error(ErrorKind::bug, "a stored key is no JSON array");
   Key key;
-  for (const auto& part : parsed.get_array()) key.parts.emplace_back(part.as_string());
+  for (const auto& part : parsed.get_array()) {
+    if (!part.is_string()) throw Error(ErrorKind::bug, "a stored key has a part that is no text");
+    key.parts.emplace_back(part.get_string());
+  }
   return key;
 }
 

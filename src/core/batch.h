@@ -56,6 +56,8 @@ class Batch {
  public:
   explicit Batch(std::shared_ptr<const Schema> schema = nullptr)
       : schema_(std::move(schema)), arena_(std::make_shared<Arena>()) {}
+  Batch(Batch&&) noexcept = default;
+  Batch& operator=(Batch&&) noexcept = default;
 
   const Schema& schema() const { return *schema_; }
   const std::shared_ptr<const Schema>& shared_schema() const { return schema_; }

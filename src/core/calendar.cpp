@@ -86,15 +86,14 @@ bool read_time(Reader& in, ParsedTime& out) {
   if (!hour || !in.take(':')) return false;
   const auto minute = in.digits(2, 2);
   if (!minute || *minute > 59) return false;
-  std::int64_t second = 0;
-  if (in.take(':')) {
-    const auto read = in.digits(2, 2);
-    if (!read || *read > 59) return false;
-    second = *read;
-  }
-  out.microseconds = ((*hour * 60 + *minute) * 60 + second) * 1'000'000;
+  out.microseconds = (*hour * 60 + *minute) * 60'000'000;
   out.has_time = true;
-  if (in.take('.') && !read_fraction(in, out)) return false;
+  if (in.take(':')) {
+    const auto second = in.digits(2, 2);
+    if (!second || *second > 59) return false;
+    out.microseconds += *second * 1'000'000;
+    if (in.take('.') && !read_fraction(in, out)) return false;
+  }
   return *hour < 24 || (out.microseconds == kMicrosecondsPerDay && out.nanoseconds == 0);
 }
 
@@ -103,12 +102,12 @@ bool read_offset(Reader& in, ParsedTime& out) {
     out.offset_minutes = 0;
     return true;
   }
-  const bool negative = in.peek() == '-';
-  if (!in.take(in.peek())) return false;
+  const bool negative = in.take('-');
+  if (!negative && !in.take('+')) return false;
   const auto hours = in.digits(2, 2);
   if (!hours || *hours > 23) return false;
-  in.take(':');
-  const auto minutes = in.at_end() ? std::optional<std::int64_t>(0) : in.digits(2, 2);
+  const bool has_minutes = in.take(':') || !in.at_end();
+  const auto minutes = has_minutes ? in.digits(2, 2) : std::optional<std::int64_t>(0);
   if (!minutes || *minutes > 59) return false;
   const auto total = static_cast<int>(*hours * 60 + *minutes);
   out.offset_minutes = negative ? -total : total;
@@ -165,6 +164,20 @@ std::optional<ParsedTime> parse_time_of_day(std::string_view text) {
   return out;
 }
 
+std::optional<std::int64_t> microseconds_since_1970(const ParsedTime& time) {
+  std::int64_t days = 0;
+  std::int64_t local = 0;
+  std::int64_t instant = 0;
+  // A day back and a time of day on top: the earliest instants need both.
+  const bool before = time.days < 0;
+  if (__builtin_mul_overflow(time.days + (before ? 1 : 0), kMicrosecondsPerDay, &days)) return std::nullopt;
+  if (__builtin_add_overflow(days, time.microseconds - (before ? kMicrosecondsPerDay : 0), &local))
+    return std::nullopt;
+  if (__builtin_sub_overflow(local, time.offset_minutes.value_or(0) * std::int64_t{60'000'000}, &instant))
+    return std::nullopt;
+  return instant;
+}
+
 void append_date(std::int64_t days, std::string& out) {
   const CivilDay civil = civil_from_days(days);
   if (civil.year < 0 || civil.year > 9999) {
@@ -196,9 +209,11 @@ void append_time_of_day(std::int64_t microseconds, unsigned nanoseconds, std::st
 void append_timestamp(std::int64_t microseconds_since_1970, unsigned nanoseconds, std::string& out,
                       char separator) {
   const std::int64_t days = floor_divide(microseconds_since_1970, kMicrosecondsPerDay);
+  // Not `microseconds - days * kMicrosecondsPerDay`: the first day that 64 bits hold begins before what they hold.
+  const std::int64_t rest = microseconds_since_1970 % kMicrosecondsPerDay;
   append_date(days, out);
   out += separator;
-  append_time_of_day(microseconds_since_1970 - days * kMicrosecondsPerDay, nanoseconds, out);
+  append_time_of_day(rest < 0 ? rest + kMicrosecondsPerDay : rest, nanoseconds, out);
 }
 
 }  // namespace syncflow

@@ -31,10 +31,14 @@ struct ParsedTime {
 };
 
 /// Reads `2024-02-29`, `2024-02-29T12:30:00.5Z`, `2024-02-29 12:30:00+02:00`, `+12345-01-01`, `-0043-03-15`.
-/// Seconds may be left out; 24:00:00 and fractions beyond nanoseconds are not times here. Empty: not one.
+/// Seconds without a fraction may be left out; 24:00:00 and fractions beyond nanoseconds are not times here. Empty: not one.
 std::optional<ParsedTime> parse_iso(std::string_view text);
 /// `12:30`, `12:30:00.5`, `24:00:00`. Empty: not one. Microseconds of the day and nanoseconds beyond.
 std::optional<ParsedTime> parse_time_of_day(std::string_view text);
+
+/// The instant as microseconds since 1970 in UTC (or in its own zone where none was given). Empty: more than 64
+/// bits hold, which is before -290308-12-21 or after +294247-01-10.
+std::optional<std::int64_t> microseconds_since_1970(const ParsedTime& time);
 
 void append_date(std::int64_t days, std::string& out);
 /// `12:30:00.000001`; no fraction when there is none.

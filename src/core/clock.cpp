@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "core/calendar.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -15,6 +17,8 @@ Time SystemClock::now() {
 std::chrono::steady_clock::time_point SystemClock::monotonic() { return std::chrono::steady_clock::now(); }
 
 bool SystemClock::sleep(Duration time, std::stop_token stop) {
+  // The longest durations would overflow the time at which they end.
+  time = std::min<Duration>(time, std::chrono::hours(24 * 365));
   std::mutex mutex;
   std::condition_variable_any woken;
   std::unique_lock lock(mutex);
@@ -30,11 +34,12 @@ std::string to_rfc3339(Time time) {
 
 Time from_rfc3339(std::string_view text) {
   const auto parsed = parse_iso(text);
-  if (!parsed || !parsed->has_time || !parsed->offset_minutes)
+  const auto instant =
+      parsed && parsed->has_time && parsed->offset_minutes ? microseconds_since_1970(*parsed) : std::nullopt;
+  if (!instant)
     throw Error(ErrorKind::bad_config,
                 fmt::format("\"{}\" is not a time like 2024-01-01T00:00:00Z", shortened(text)));
-  return Time(std::chrono::microseconds(parsed->days * kMicrosecondsPerDay + parsed->microseconds -
-                                        *parsed->offset_minutes * 60'000'000LL));
+  return Time(std::chrono::microseconds(*instant));
 }
 
 }  // namespace syncflow

@@ -1,8 +1,7 @@
 #include "core/decimal.h"
 
-#include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 
 namespace syncflow {
 namespace {
@@ -60,8 +59,8 @@ std::optional<std::string> exact_decimal(double value) {
   if (!std::isfinite(value)) return std::nullopt;
   // The smallest double needs 1074 digits after the point, the largest 309 before it.
   char digits[1500];
-  const int length = std::snprintf(digits, sizeof digits, "%.1074f", value);
-  return normalized_decimal({digits, static_cast<std::size_t>(length)});
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 1074).ptr;
+  return normalized_decimal({digits, static_cast<std::size_t>(end - digits)});
 }
 
 }  // namespace syncflow

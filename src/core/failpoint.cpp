@@ -38,6 +38,12 @@ class Failpoints {
       const auto at = part.find('@', equals);
       Armed armed{part.substr(equals + 1, at == std::string::npos ? at : at - equals - 1),
                   at == std::string::npos ? 1 : std::atoi(part.c_str() + at + 1)};
+      // A test whose failpoint never fires passes for the wrong reason.
+      if ((armed.action != "die" && armed.action != "fail" && armed.action != "hang") ||
+          armed.passes_left < 1)
+        throw Error(
+            ErrorKind::bad_config,
+            "failpoint \"" + part + "\" is not name=die, name=fail or name=hang, with @3 for the third time");
       armed_[part.substr(0, equals)] = armed;
     }
   }

@@ -4,11 +4,16 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <memory>
 
+#include "core/text.h"
+
 namespace syncflow::log {
 namespace {
+
+constexpr const char* kTextPattern = "%Y-%m-%dT%H:%M:%S.%e%z %l %v";
 
 spdlog::level::level_enum level_of(Level level) {
   switch (level) {
@@ -40,30 +45,41 @@ Output& output() {
     Output made;
     made.logger =
         std::make_shared<spdlog::logger>("syncflow", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made.logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+    made.logger->set_pattern(kTextPattern);
     return made;
   }();
   return out;
 }
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+bool is_plain(std::string_view value) {
+  return !value.empty() && std::none_of(value.begin(), value.end(), [](char c) {
+    return is_control(c) || c == ' ' || c == '"' || c == '=';
+  });
+}
+
 std::string as_text(std::string_view sentence, Fields fields) {
-  std::string line(sentence);
+  std::string line = repaired_utf8(sentence);
   for (const auto& [name, value] : fields) {
     line += ' ';
     line += name;
     line += '=';
-    const bool plain = !value.empty() && value.find_first_of(" \"=\n\t") == std::string::npos;
-    line += plain ? value : boost::json::serialize(boost::json::string(value));
+    const std::string text = repaired_utf8(value);
+    line += is_plain(text) ? text : boost::json::serialize(boost::json::string(text));
   }
-  // One record, one line: a message from a server may hold several.
+  // One record, one line, and nothing that a terminal obeys: a message from a server may hold anything.
   for (char& c : line)
-    if (c == '\n' || c == '\r') c = ' ';
+    if (is_control(c)) c = ' ';
   return line;
 }
 
 std::string as_json(Level level, std::string_view sentence, Fields fields) {
-  boost::json::object record{{"level", word_of(level)}, {"message", sentence}};
-  for (const auto& [name, value] : fields) record[name] = value;
+  boost::json::object record{{"level", word_of(level)}, {"message", repaired_utf8(sentence)}};
+  // A field does not replace what every record has.
+  for (const auto& [name, value] : fields)
+    record[name == "time" || record.contains(name) ? std::string(name) + "_" : std::string(name)] =
+        repaired_utf8(value);
   std::string line = boost::json::serialize(record);
   line.erase(0, 1);
   return line;
@@ -82,11 +98,9 @@ void configure(Level least, Form form) {
   Output& out = output();
   out.form = form;
   out.logger->set_level(level_of(least));
-  if (form == Form::json) {
-    auto formatter = std::make_unique<spdlog::pattern_formatter>(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)",
-                                                                 spdlog::pattern_time_type::utc);
-    out.logger->set_formatter(std::move(formatter));
-  }
+  if (form == Form::text) return out.logger->set_pattern(kTextPattern);
+  out.logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)", spdlog::pattern_time_type::utc));
 }
 
 void debug(std::string_view sentence, Fields fields) { write(Level::debug, sentence, fields); }

@@ -10,6 +10,49 @@
 #include "core/text.h"
 
 namespace syncflow {
+namespace {
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_scheme(std::string_view text) {
+  return !text.empty() && is_letter(text.front()) && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_letter(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
+  });
+}
+
+/// Empty, or 1 to 65535.
+bool is_port(std::string_view text) {
+  unsigned port = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return text.empty() ||
+         (problem == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65'535);
+}
+
+/// `host`, `host:5432`, `[::1]:5432`, or several separated by commas.
+bool are_hosts(std::string_view text) {
+  for (const std::string& host : split(text, ',')) {
+    const auto bracket = host.rfind(']');
+    const auto colon = host.find(':', bracket == std::string::npos ? 0 : bracket);
+    if (colon != std::string::npos && !is_port(std::string_view(host).substr(colon + 1))) return false;
+  }
+  return true;
+}
+
+bool may_hold_secret(std::string_view query) {
+  for (const std::string& parameter : split(query, '&')) {
+    std::string name = parameter.substr(0, parameter.find('='));
+    for (char& c : name)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    // A name in disguise is not worth decoding, and a value may be the rest of a cut password.
+    if (name.find('%') != std::string::npos || parameter.find('@') != std::string::npos) return true;
+    for (const char* word : {"pass", "pwd", "secret", "token", "key", "auth", "cred", "sig"})
+      if (name.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 bool Options::has(std::string_view name) const { return values_.find(name) != values_.end(); }
 
@@ -73,29 +116,58 @@ void check_options(const Options& options, const std::vector<OptionSpec>& specs,
 }
 
 std::string without_password(std::string_view url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string_view::npos) return "***";
-  // The last @ before the path: an unescaped one in a password must not let its head out.
-  const auto authority = scheme + 3;
-  const auto path = url.find_first_of("/?#", authority);
-  const auto at = url.substr(0, path).rfind('@');
-  std::string shown(url);
-  if (at != std::string_view::npos && at >= authority) {
-    const auto colon = url.find(':', authority);
-    if (colon < at) shown = std::string(url.substr(0, colon + 1)) + "***" + std::string(url.substr(at));
-  } else if (path != std::string_view::npos && url.find('@', path) != std::string_view::npos) {
-    return std::string(url.substr(0, authority)) + "***";
+  const auto end_of_scheme = url.find("://");
+  if (end_of_scheme == std::string_view::npos || !is_scheme(url.substr(0, end_of_scheme))) return "***";
+  const std::string scheme(url.substr(0, end_of_scheme + 3));
+  const std::string_view rest = url.substr(end_of_scheme + 3);
+  const auto end_of_authority = rest.find_first_of("/?#");
+  const std::string_view authority = rest.substr(0, end_of_authority);
+  const std::string_view tail =
+      end_of_authority == std::string_view::npos ? std::string_view() : rest.substr(end_of_authority);
+  // An unescaped @ : / ? or # in a password makes its pieces look like other parts. Where any part looks odd,
+  // none is shown.
+  const auto at = authority.rfind('@');
+  const std::string_view hosts = at == std::string_view::npos ? authority : authority.substr(at + 1);
+  const auto query = tail.find('?');
+  const std::string_view path = tail.substr(0, query);
+  if (!are_hosts(hosts) || path.find_first_of("@:#") != std::string_view::npos || tail.find('#') != tail.npos)
+    return scheme + "***";
+  std::string shown = scheme;
+  if (at != std::string_view::npos) {
+    const std::string_view login = authority.substr(0, at);
+    const auto colon = login.find(':');
+    shown += login.substr(0, colon);
+    if (colon != std::string_view::npos) shown += ":***";
+    shown += '@';
   }
+  shown += hosts;
+  shown += path;
+  if (query == std::string_view::npos) return shown;
   // Drivers also take a password as a parameter.
-  const auto query = shown.find('?');
-  if (query != std::string::npos && shown.find("password", query) != std::string::npos)
-    shown = shown.substr(0, query) + "?***";
-  return shown;
+  return shown + (may_hold_secret(tail.substr(query + 1)) ? "?***" : std::string(tail.substr(query)));
 }
+
+namespace {
+
+/// Without this an unescaped @ / ? or # in a password cuts the URL short: its head becomes a host or port, the
+/// rest a path.
+bool has_plain_authority(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view after = url.substr(scheme + 3);
+  const auto end = std::min(after.find_first_of("/?#"), after.size());
+  const std::string_view authority = after.substr(0, end);
+  const auto at = authority.find('@');
+  const std::string_view hosts = at == std::string_view::npos ? authority : authority.substr(at + 1);
+  return are_hosts(hosts) && hosts.find('@') == std::string_view::npos &&
+         after.substr(end).find('@') == std::string_view::npos;
+}
+
+}  // namespace
 
 Url parse_url(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
-  if (!parsed)
+  if (!parsed || !parsed->has_authority() || parsed->has_fragment() || !has_plain_authority(url))
     throw Error(
         ErrorKind::bad_config,
         fmt::format(
@@ -108,7 +180,7 @@ Url parse_url(const std::string& url) {
   out.password = Secret(parsed->password());
   out.host = parsed->host_address();
   out.path = parsed->path();
-  out.port = parsed->has_port() && !parsed->port().empty() ? parsed->port_number() : 0;
+  out.port = parsed->port_number();
   for (const auto& parameter : parsed->params()) out.query[parameter.key] = parameter.value;
   return out;
 }

@@ -82,13 +82,26 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
+std::string repaired_utf8(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  while (!bytes.empty()) {
+    const std::size_t size = character_bytes(bytes);
+    if (size == 0) out += "\xef\xbf\xbd";
+    else out += bytes.substr(0, size);
+    bytes.remove_prefix(size == 0 ? 1 : size);
+  }
+  return out;
+}
+
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
   const std::string wanted = lower_ascii(name);
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(wanted, lower_ascii(candidate));
-    if (distance < best_distance) {
+    // Words that share less than half of their letters are not near, however short they are.
+    if (distance < best_distance && 2 * distance <= std::max(name.size(), candidate.size())) {
       best_distance = distance;
       best = candidate;
     }

@@ -9,6 +9,9 @@ namespace syncflow {
 /// Whether `bytes` are well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF).
 bool is_utf8(std::string_view bytes);
 
+/// The same text with U+FFFD in place of each malformed byte: for messages and logs.
+std::string repaired_utf8(std::string_view bytes);
+
 /// The candidate nearest to `name` by edit distance, or empty when none is near.
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
 

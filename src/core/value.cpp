@@ -122,7 +122,9 @@ std::strong_ordering compare_doubles(double a, double b) {
 std::strong_ordering compare_double_and_exact(double a, const Value& b) {
   if (std::isnan(a) || a == HUGE_VAL) return std::strong_ordering::greater;
   if (a == -HUGE_VAL) return std::strong_ordering::less;
-  return compare_decimals(*exact_decimal(a), decimal_text(b));
+  const auto order = compare_decimals(*exact_decimal(a), decimal_text(b));
+  // -0 is below the double 0, so it must be below every other zero too.
+  return order == 0 && a == 0 && std::signbit(a) ? std::strong_ordering::less : order;
 }
 
 std::strong_ordering reversed(std::strong_ordering order) { return 0 <=> order; }
@@ -153,7 +155,10 @@ double parse_double(std::string_view text) {
   if (text == "NaN") return std::nan("");
   if (text == "Infinity") return HUGE_VAL;
   if (text == "-Infinity") return -HUGE_VAL;
-  return parse_number<double>(Type::float64, text);
+  const double number = parse_number<double>(Type::float64, text);
+  // from_chars also takes "inf", "nan(7)" and the like.
+  if (!std::isfinite(number)) refuse(Type::float64, text);
+  return number;
 }
 
 void append_double(double number, std::string& out) {
@@ -186,9 +191,10 @@ Value parse_timestamp(Type type, std::string_view text) {
   const auto parsed = parse_iso(text);
   const bool wants_zone = type == Type::timestamp_tz;
   if (!parsed || !parsed->has_time || parsed->offset_minutes.has_value() != wants_zone) refuse(type, text);
-  const std::int64_t local = parsed->days * kMicrosecondsPerDay + parsed->microseconds;
-  if (!wants_zone) return Value::timestamp(local, parsed->nanoseconds);
-  return Value::timestamp_tz(local - *parsed->offset_minutes * 60'000'000LL, parsed->nanoseconds);
+  const auto instant = microseconds_since_1970(*parsed);
+  if (!instant) refuse(type, text);
+  return wants_zone ? Value::timestamp_tz(*instant, parsed->nanoseconds)
+                    : Value::timestamp(*instant, parsed->nanoseconds);
 }
 
 }  // namespace

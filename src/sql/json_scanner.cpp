@@ -17,7 +17,10 @@ std::optional<unsigned> hex4(std::string_view text) {
   if (text.size() < 4) return std::nullopt;
   unsigned code = 0;
   for (const char c : text.substr(0, 4)) {
-    const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int digit = is_digit(c)            ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
     if (digit < 0) return std::nullopt;
     code = code * 16 + static_cast<unsigned>(digit);
   }
@@ -81,7 +84,8 @@ void walk(std::string_view inside, const Plain& plain, const Escaped& escaped) {
 bool any_escaped(std::string_view raw, const std::function<bool(unsigned)>& is_it) {
   bool found = false;
   walk(
-      raw.substr(1, raw.size() - 2), [](std::string_view) {}, [&](unsigned code) { found = found || is_it(code); });
+      raw.substr(1, raw.size() - 2), [](std::string_view) {},
+      [&](unsigned code) { found = found || is_it(code); });
   return found;
 }
 
@@ -92,7 +96,9 @@ void JsonScanner::fail() const {
 }
 
 void JsonScanner::skip_blanks() {
-  while (at_ < json_.size() && (json_[at_] == ' ' || json_[at_] == '\n' || json_[at_] == '\r' || json_[at_] == '\t')) ++at_;
+  while (at_ < json_.size() &&
+         (json_[at_] == ' ' || json_[at_] == '\n' || json_[at_] == '\r' || json_[at_] == '\t'))
+    ++at_;
 }
 
 JsonScanner::Token JsonScanner::take(std::size_t size, Token token) {
@@ -189,7 +195,8 @@ JsonScanner::Token JsonScanner::take_string(Token token) {
     if (end >= json_.size() || static_cast<unsigned char>(json_[end]) < 0x20) fail();
     if (json_[end] == '"') return take(end + 1 - at_, token);
     if (json_[end] != '\\') continue;
-    if (++end >= json_.size() || std::string_view("\"\\/bfnrtu").find(json_[end]) == std::string_view::npos) fail();
+    if (++end >= json_.size() || std::string_view("\"\\/bfnrtu").find(json_[end]) == std::string_view::npos)
+      fail();
     if (json_[end] != 'u') continue;
     if (!hex4(json_.substr(end + 1))) fail();
     end += 4;

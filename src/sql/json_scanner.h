@@ -9,7 +9,18 @@ namespace syncflow::sql {
 /// objects their doubled members, and depth costs one byte a level.
 class JsonScanner {
  public:
-  enum class Token { begin_array, end_array, begin_object, end_object, name, string, number, boolean, null, end };
+  enum class Token {
+    begin_array,
+    end_array,
+    begin_object,
+    end_object,
+    name,
+    string,
+    number,
+    boolean,
+    null,
+    end
+  };
 
   /// `json` must outlive the scanner and be UTF-8.
   explicit JsonScanner(std::string_view json) : json_(json) {}

@@ -12,7 +12,8 @@ namespace syncflow::sql::pg {
 namespace {
 
 [[noreturn]] void malformed(Form form, std::size_t size) {
-  throw Error(ErrorKind::bug, fmt::format("PostgreSQL sent {} bytes that are no binary {}", size, type_name(form)));
+  throw Error(ErrorKind::bug,
+              fmt::format("PostgreSQL sent {} bytes that are no binary {}", size, type_name(form)));
 }
 
 void expect(Form form, std::string_view bytes, std::size_t size) {
@@ -30,7 +31,8 @@ Value date_value(std::string_view bytes) {
 /// The last 29 years that the server knows lie beyond what microseconds since 1970 can count.
 Value far_moment(std::int64_t since_2000, bool with_zone, Arena& arena) {
   // Taken as a count since 1970 the time of day is right, and the day is thirty years too early.
-  const std::string early = exact_text(with_zone ? Value::timestamp_tz(since_2000) : Value::timestamp(since_2000));
+  const std::string early =
+      exact_text(with_zone ? Value::timestamp_tz(since_2000) : Value::timestamp(since_2000));
   const Value day = Value::date(since_2000 / 86'400'000'000 + kEpochDays);
   return Value::native(arena.copy(exact_text(day) + early.substr(early.find(' '))));
 }
@@ -85,7 +87,8 @@ Value numeric_value(std::string_view bytes, Arena& arena) {
   if (scale > 0) {
     *out++ = '.';
     char* const fraction = out;
-    for (int i = weight + 1; static_cast<std::size_t>(out - fraction) < scale; ++i, out += 4) put_four_digits(group(i), out);
+    for (int i = weight + 1; static_cast<std::size_t>(out - fraction) < scale; ++i, out += 4)
+      put_four_digits(group(i), out);
     out = fraction + scale;
   }
   return Value::decimal({text, static_cast<std::size_t>(out - text)});
@@ -140,9 +143,7 @@ bool Decoder::decode(Form form, Form element, std::string_view bytes, Arena& are
       expect(form, bytes, 8);
       out = Value::of(std::bit_cast<double>(network_order<std::uint64_t>(data)));
       return true;
-    case Form::numeric:
-      out = numeric_value(bytes, arena);
-      return true;
+    case Form::numeric: out = numeric_value(bytes, arena); return true;
     case Form::padded_text:
       while (!bytes.empty() && bytes.back() == ' ') bytes.remove_suffix(1);
       [[fallthrough]];
@@ -154,9 +155,7 @@ bool Decoder::decode(Form form, Form element, std::string_view bytes, Arena& are
       if (!is_utf8(bytes)) return false;
       out = Value::native(arena.copy(bytes));
       return true;
-    case Form::bytes:
-      out = Value::bytes(arena.copy(bytes));
-      return true;
+    case Form::bytes: out = Value::bytes(arena.copy(bytes)); return true;
     case Form::date:
       expect(form, bytes, 4);
       out = date_value(bytes);
@@ -182,8 +181,7 @@ bool Decoder::decode(Form form, Form element, std::string_view bytes, Arena& are
       if (!is_utf8(bytes)) return false;
       out = Value::json(arena.copy(bytes));
       return true;
-    case Form::array:
-      return decode_array(element, bytes, arena, out);
+    case Form::array: return decode_array(element, bytes, arena, out);
   }
   return false;
 }
@@ -192,7 +190,8 @@ bool Decoder::decode_array(Form element, std::string_view bytes, Arena& arena, V
   constexpr int kMostDimensions = 6;
   if (bytes.size() < 12) malformed(Form::array, bytes.size());
   const auto dimensions = network_order<std::int32_t>(bytes.data());
-  if (dimensions < 0 || dimensions > kMostDimensions || bytes.size() < 12 + 8u * static_cast<unsigned>(dimensions))
+  if (dimensions < 0 || dimensions > kMostDimensions ||
+      bytes.size() < 12 + 8u * static_cast<unsigned>(dimensions))
     malformed(Form::array, bytes.size());
   json_.clear();
   if (dimensions == 0) {
@@ -222,7 +221,8 @@ bool Decoder::decode_array(Form element, std::string_view bytes, Arena& arena, V
     }
     if (bytes.size() < static_cast<std::size_t>(size)) malformed(Form::array, bytes.size());
     Value value;
-    if (!decode(element, Form::text, bytes.substr(0, static_cast<std::size_t>(size)), arena, value)) return false;
+    if (!decode(element, Form::text, bytes.substr(0, static_cast<std::size_t>(size)), arena, value))
+      return false;
     bytes.remove_prefix(static_cast<std::size_t>(size));
     if (is_bare(value)) append_text(value, json_);
     else append_json_string(to_text(value), json_);

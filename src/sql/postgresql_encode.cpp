@@ -46,7 +46,9 @@ std::size_t characters(std::string_view utf8) {
   return count;
 }
 
-bool ends_with_zeros_only(std::string_view digits) { return digits.find_first_not_of('0') == std::string_view::npos; }
+bool ends_with_zeros_only(std::string_view digits) {
+  return digits.find_first_not_of('0') == std::string_view::npos;
+}
 
 /// One value on its way into one field. Members return false after setting `reason`.
 class Field {
@@ -105,9 +107,12 @@ class Field {
     return false;
   }
   bool wrong_type() {
-    return refuse(fmt::format("a {} cannot go into a column of type {}", name_of(value_.type()), type_name(encoding_.form)));
+    return refuse(fmt::format("a {} cannot go into a column of type {}", name_of(value_.type()),
+                              type_name(encoding_.form)));
   }
-  bool out_of_range() { return refuse(fmt::format("it is out of the range of {}", type_name(encoding_.form))); }
+  bool out_of_range() {
+    return refuse(fmt::format("it is out of the range of {}", type_name(encoding_.form)));
+  }
 
   /// A text is as good as the value that it is the canonical text of.
   bool put_parsed() {
@@ -148,11 +153,13 @@ class Field {
       case Type::decimal: {
         const std::string_view text = value_.view();
         const auto point = std::min(text.find('.'), text.size());
-        if (point < text.size() && !ends_with_zeros_only(text.substr(point + 1))) return refuse("it is not a whole number");
+        if (point < text.size() && !ends_with_zeros_only(text.substr(point + 1)))
+          return refuse("it is not a whole number");
         const std::string_view whole = text.substr(0, point);
         Number number{};
         const bool negative_zero = whole.starts_with('-') && ends_with_zeros_only(whole.substr(1));
-        const auto [end, problem] = std::from_chars(whole.data() + (negative_zero ? 1 : 0), whole.data() + whole.size(), number);
+        const auto [end, problem] =
+            std::from_chars(whole.data() + (negative_zero ? 1 : 0), whole.data() + whole.size(), number);
         if (problem != std::errc() || end != whole.data() + whole.size()) return out_of_range();
         return put_number(number, out_);
       }
@@ -177,9 +184,12 @@ class Field {
       case Type::decimal: return put_digits_as_float<Number, Bits>();
       case Type::native: {
         const std::string_view text = value_.view();
-        if (text == "NaN") return put_number(std::bit_cast<Bits>(std::numeric_limits<Number>::quiet_NaN()), out_);
-        if (text == "Infinity") return put_number(std::bit_cast<Bits>(std::numeric_limits<Number>::infinity()), out_);
-        if (text == "-Infinity") return put_number(std::bit_cast<Bits>(-std::numeric_limits<Number>::infinity()), out_);
+        if (text == "NaN")
+          return put_number(std::bit_cast<Bits>(std::numeric_limits<Number>::quiet_NaN()), out_);
+        if (text == "Infinity")
+          return put_number(std::bit_cast<Bits>(std::numeric_limits<Number>::infinity()), out_);
+        if (text == "-Infinity")
+          return put_number(std::bit_cast<Bits>(-std::numeric_limits<Number>::infinity()), out_);
         return wrong_type();
       }
       default: return wrong_type();
@@ -194,9 +204,11 @@ class Field {
     const auto [end, problem] = std::from_chars(text_.data(), text_.data() + text_.size(), number);
     if (problem != std::errc() || end != text_.data() + text_.size()) return out_of_range();
     char shortest[400];
-    const auto written = std::to_chars(shortest, shortest + sizeof shortest, number, std::chars_format::fixed);
+    const auto written =
+        std::to_chars(shortest, shortest + sizeof shortest, number, std::chars_format::fixed);
     const std::string_view back(shortest, static_cast<std::size_t>(written.ptr - shortest));
-    if (compare_decimals(text_, back) != 0) return refuse(fmt::format("{} cannot hold it exactly", type_name(encoding_.form)));
+    if (compare_decimals(text_, back) != 0)
+      return refuse(fmt::format("{} cannot hold it exactly", type_name(encoding_.form)));
     return put_number(std::bit_cast<Bits>(number), out_);
   }
 
@@ -211,7 +223,8 @@ class Field {
         return put_decimal(text_);
       case Type::float64: {
         const double number = value_.as_double();
-        if (!std::isfinite(number)) return put_special(std::isnan(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity");
+        if (!std::isfinite(number))
+          return put_special(std::isnan(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity");
         char digits[400];
         const auto written = std::to_chars(digits, digits + sizeof digits, number, std::chars_format::fixed);
         return put_decimal({digits, static_cast<std::size_t>(written.ptr - digits)});
@@ -222,11 +235,15 @@ class Field {
   }
 
   bool put_special(std::string_view text) {
-    const std::uint16_t sign = text == "NaN" ? 0xc000 : text == "Infinity" ? 0xd000 : text == "-Infinity" ? 0xf000 : 0;
+    const std::uint16_t sign = text == "NaN"         ? 0xc000
+                               : text == "Infinity"  ? 0xd000
+                               : text == "-Infinity" ? 0xf000
+                                                     : 0;
     if (sign == 0) return wrong_type();
     if (sign != 0xc000 && encoding_.precision) return out_of_range();
     put_network_order(std::int32_t{8}, out_);
-    for (const std::uint16_t part : {std::uint16_t{0}, std::uint16_t{0}, sign, std::uint16_t{0}}) put_network_order(part, out_);
+    for (const std::uint16_t part : {std::uint16_t{0}, std::uint16_t{0}, sign, std::uint16_t{0}})
+      put_network_order(part, out_);
     return true;
   }
 
@@ -238,7 +255,8 @@ class Field {
     std::string_view fraction = point < text.size() ? text.substr(point + 1) : std::string_view();
     while (!whole.empty() && whole.front() == '0') whole.remove_prefix(1);
     if (!fits_numeric(whole, fraction)) return false;
-    if (encoding_.precision) fraction = fraction.substr(0, static_cast<std::size_t>(std::max(encoding_.scale, 0)));
+    if (encoding_.precision)
+      fraction = fraction.substr(0, static_cast<std::size_t>(std::max(encoding_.scale, 0)));
 
     const std::size_t at = out_.size();
     out_.append(12, '\0');
@@ -265,7 +283,8 @@ class Field {
     }
     for (std::size_t i = 0; i < fraction.size(); i += 4) {
       unsigned group = 0;
-      for (std::size_t j = i; j < i + 4; ++j) group = group * 10 + (j < fraction.size() ? static_cast<unsigned>(fraction[j] - '0') : 0);
+      for (std::size_t j = i; j < i + 4; ++j)
+        group = group * 10 + (j < fraction.size() ? static_cast<unsigned>(fraction[j] - '0') : 0);
       put_group(group);
     }
     out_.resize(at + 12 + 2 * significant);
@@ -276,7 +295,8 @@ class Field {
     put_network_order(static_cast<std::int16_t>(significant == 0 ? 0 : weight), head);
     put_network_order(static_cast<std::uint16_t>(negative && significant > 0 ? 0x4000 : 0), head);
     // A column with a scale shows it whatever the value had.
-    const std::size_t scale = encoding_.precision ? static_cast<std::size_t>(std::max(encoding_.scale, 0)) : fraction.size();
+    const std::size_t scale =
+        encoding_.precision ? static_cast<std::size_t>(std::max(encoding_.scale, 0)) : fraction.size();
     put_network_order(static_cast<std::uint16_t>(scale), head);
     out_.replace(at, 12, head);
     return true;
@@ -290,16 +310,18 @@ class Field {
     const auto scale = static_cast<std::size_t>(std::max(encoding_.scale, 0));
     const bool cut = fraction.size() > scale && !ends_with_zeros_only(fraction.substr(scale));
     const auto rounded_away = static_cast<std::size_t>(std::max(-encoding_.scale, 0));
-    const bool rounded = rounded_away > 0 && !whole.empty() &&
-                         !ends_with_zeros_only(whole.substr(whole.size() - std::min(rounded_away, whole.size())));
+    const bool rounded =
+        rounded_away > 0 && !whole.empty() &&
+        !ends_with_zeros_only(whole.substr(whole.size() - std::min(rounded_away, whole.size())));
     if (cut || rounded)
       return refuse(fmt::format("numeric({},{}) would round it", *encoding_.precision, encoding_.scale));
     if (static_cast<int>(whole.size()) > std::max(*encoding_.precision - encoding_.scale, 0))
-      return refuse(fmt::format("it has more digits before the point than numeric({},{}) holds", *encoding_.precision,
-                                encoding_.scale));
+      return refuse(fmt::format("it has more digits before the point than numeric({},{}) holds",
+                                *encoding_.precision, encoding_.scale));
     // A scale above the precision leaves no room right behind the point either.
     const int leading = encoding_.scale - *encoding_.precision;
-    if (leading > 0 && !ends_with_zeros_only(fraction.substr(0, static_cast<std::size_t>(leading)))) return out_of_range();
+    if (leading > 0 && !ends_with_zeros_only(fraction.substr(0, static_cast<std::size_t>(leading))))
+      return out_of_range();
     return true;
   }
 
@@ -311,15 +333,20 @@ class Field {
       append_text(value_, text_);
       text = text_;
     }
-    if (text.find('\0') != std::string_view::npos) return refuse("PostgreSQL text cannot hold a NUL character");
+    if (text.find('\0') != std::string_view::npos)
+      return refuse("PostgreSQL text cannot hold a NUL character");
     if (encoding_.length && text.size() > *encoding_.length && characters(text) > *encoding_.length)
-      return refuse(fmt::format("it has {} characters, the column holds {}", characters(text), *encoding_.length));
+      return refuse(
+          fmt::format("it has {} characters, the column holds {}", characters(text), *encoding_.length));
     if (encoding_.exact_length && text.size() != encoding_.length)
-      return refuse(fmt::format("it has {} characters, the column holds exactly {}", text.size(), *encoding_.length));
+      return refuse(
+          fmt::format("it has {} characters, the column holds exactly {}", text.size(), *encoding_.length));
     if (encoding_.length_bytes && text.size() > *encoding_.length_bytes)
-      return refuse(fmt::format("it has {} bytes, the column holds {}", text.size(), *encoding_.length_bytes));
+      return refuse(
+          fmt::format("it has {} bytes, the column holds {}", text.size(), *encoding_.length_bytes));
     if (encoding_.second_digits < 6 && digits_of_second(text) > encoding_.second_digits) return too_fine();
-    if (encoding_.padded && text.ends_with(' ')) return refuse("a char(n) column would lose its trailing blanks");
+    if (encoding_.padded && text.ends_with(' '))
+      return refuse("a char(n) column would lose its trailing blanks");
     return put_bytes(text, out_);
   }
 
@@ -357,7 +384,8 @@ class Field {
     return value_.nanoseconds() != 0 || microseconds % kUnits[encoding_.second_digits] != 0;
   }
   bool too_fine() {
-    return refuse(fmt::format("the column keeps {} digits of the second and would round it", encoding_.second_digits));
+    return refuse(
+        fmt::format("the column keeps {} digits of the second and would round it", encoding_.second_digits));
   }
 
   bool put_time() {
@@ -453,7 +481,8 @@ class Field {
     }
     try {
       const std::string literal = array_literal(value_.view(), type_of(encoding_.element));
-      if (literal.find('\0') != std::string::npos) return refuse("PostgreSQL text cannot hold a NUL character");
+      if (literal.find('\0') != std::string::npos)
+        return refuse("PostgreSQL text cannot hold a NUL character");
       return put_bytes(literal, out_);
     } catch (const Error&) {
       return refuse("it is no JSON array");
@@ -475,7 +504,8 @@ bool can_hold(const Encoding& encoding, Type type) {
     return std::find(types.begin(), types.end(), type) != types.end();
   };
   // Texts and the source's own notations are judged one by one.
-  if (is_one_of({Type::null, Type::absent, Type::text, Type::native})) return encoding.form != Form::bytes || type != Type::text;
+  if (is_one_of({Type::null, Type::absent, Type::text, Type::native}))
+    return encoding.form != Form::bytes || type != Type::text;
   switch (encoding.form) {
     case Form::boolean: return is_one_of({Type::boolean, Type::int64, Type::uint64});
     case Form::int2:
@@ -485,7 +515,8 @@ bool can_hold(const Encoding& encoding, Type type) {
     case Form::uint8:
     case Form::float4:
     case Form::float8:
-    case Form::numeric: return is_one_of({Type::boolean, Type::int64, Type::uint64, Type::float64, Type::decimal});
+    case Form::numeric:
+      return is_one_of({Type::boolean, Type::int64, Type::uint64, Type::float64, Type::decimal});
     case Form::text:
     case Form::padded_text:
     case Form::native_text: return type != Type::bytes;
@@ -497,7 +528,8 @@ bool can_hold(const Encoding& encoding, Type type) {
     case Form::uuid: return type == Type::uuid;
     case Form::json:
     case Form::jsonb:
-      return is_one_of({Type::json, Type::array, Type::boolean, Type::int64, Type::uint64, Type::decimal, Type::float64});
+      return is_one_of(
+          {Type::json, Type::array, Type::boolean, Type::int64, Type::uint64, Type::decimal, Type::float64});
     case Form::array: return is_one_of({Type::array, Type::json});
   }
   return false;

@@ -13,16 +13,17 @@ namespace syncflow::sql::pg {
 /// What a column takes, and in which form its values are sent.
 struct Encoding {
   Form form = Form::text;
-  Form element = Form::text;                ///< of Form::array, which is sent as an array literal
+  Form element = Form::text;                     ///< of Form::array, which is sent as an array literal
   std::optional<std::size_t> length = {};        ///< text: characters
-  bool exact_length = false;                       ///< bit(n): all of them, no fewer
+  bool exact_length = false;                     ///< bit(n): all of them, no fewer
   std::optional<std::size_t> length_bytes = {};  ///< text: bytes (type name)
   std::optional<int> precision = {};             ///< numeric: digits in all
-  int scale = 0;                            ///< numeric with a precision: digits after the point, may be negative
-  int second_digits = 6;                    ///< times: digits of the second
-  bool padded = false;                      ///< char(n): trailing blanks would be lost
-  bool jsonb_text = false;                  ///< Form::json that becomes jsonb: its stricter rules hold
-  std::int64_t zone_offset = 0;  ///< microseconds that naive times are ahead of UTC, for instants into naive columns and back
+  int scale = 0;            ///< numeric with a precision: digits after the point, may be negative
+  int second_digits = 6;    ///< times: digits of the second
+  bool padded = false;      ///< char(n): trailing blanks would be lost
+  bool jsonb_text = false;  ///< Form::json that becomes jsonb: its stricter rules hold
+  std::int64_t zone_offset =
+      0;  ///< microseconds that naive times are ahead of UTC, for instants into naive columns and back
 };
 
 /// Whether values of that canonical type can go into such a column at all.

@@ -13,7 +13,8 @@ namespace {
 /// Years before 1 are told as `BC`, and there is no year 0.
 void append_day(std::int64_t days, std::string& out) {
   const CivilDay day = civil_from_days(days);
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}", day.year > 0 ? day.year : 1 - day.year, day.month, day.day);
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}", day.year > 0 ? day.year : 1 - day.year,
+                 day.month, day.day);
 }
 
 bool is_before_christ(std::int64_t days) { return civil_from_days(days).year <= 0; }
@@ -108,20 +109,15 @@ std::string exact_text(const Value& value) {
       if (is_before_christ(value.as_int64())) out += " BC";
       return out;
     case Type::timestamp:
-    case Type::timestamp_tz:
-      append_moment(value, out);
-      return out;
-    case Type::bytes:
-      return "\\x" + to_hex(value.view());
-    default:
-      return to_text(value);
+    case Type::timestamp_tz: append_moment(value, out); return out;
+    case Type::bytes: return "\\x" + to_hex(value.view());
+    default: return to_text(value);
   }
 }
 
 std::string exact_text(Type type, std::string_view canonical) {
   switch (type) {
-    case Type::bytes:
-      return "\\x" + std::string(canonical);
+    case Type::bytes: return "\\x" + std::string(canonical);
     case Type::date:
     case Type::timestamp:
     case Type::timestamp_tz: {
@@ -131,8 +127,7 @@ std::string exact_text(Type type, std::string_view canonical) {
       Arena arena;
       return exact_text(parse_value(type, canonical, arena));
     }
-    default:
-      return std::string(canonical);
+    default: return std::string(canonical);
   }
 }
 
@@ -199,8 +194,7 @@ std::string array_literal(std::string_view json, Type element) try {
       }
       case Token::end_object:
       case Token::name:
-      case Token::end:
-        break;
+      case Token::end: break;
     }
   }
   return out;

@@ -45,8 +45,10 @@ void expect_round_trip(Form form, const Value& value) {
 }
 
 TEST(PostgresForms, CarryWholeNumbersAtTheirEnds) {
-  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-32768}, std::int64_t{32767}}) expect_round_trip(Form::int2, Value::of(n));
-  for (const std::int64_t n : {std::int64_t{INT32_MIN}, std::int64_t{INT32_MAX}}) expect_round_trip(Form::int4, Value::of(n));
+  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-32768}, std::int64_t{32767}})
+    expect_round_trip(Form::int2, Value::of(n));
+  for (const std::int64_t n : {std::int64_t{INT32_MIN}, std::int64_t{INT32_MAX}})
+    expect_round_trip(Form::int4, Value::of(n));
   for (const std::int64_t n : {INT64_MIN, INT64_MAX}) expect_round_trip(Form::int8, Value::of(n));
   expect_round_trip(Form::uint4, Value::of(std::int64_t{UINT32_MAX}));
   expect_round_trip(Form::uint8, Value::of(UINT64_MAX));
@@ -81,12 +83,16 @@ TEST(PostgresForms, CarryNumericsDigitByDigit) {
   for (int i = 0; i < 500; ++i) long_one += "1234567890";
   long_one += ".";
   for (int i = 0; i < 500; ++i) long_one += "0987654321";
-  for (const std::string text : {"0", "0.00", "1", "-1", "10000", "100000000", "0.0001", "0.00010", "0.00000001", "-12345.6789",
-                                 "1.50", "9999", "99999999.99999999", "12345678901234567890.10", long_one.c_str()})
+  for (const std::string text :
+       {"0", "0.00", "1", "-1", "10000", "100000000", "0.0001", "0.00010", "0.00000001", "-12345.6789",
+        "1.50", "9999", "99999999.99999999", "12345678901234567890.10", long_one.c_str()})
     expect_round_trip(Form::numeric, Value::decimal(text));
   Arena arena;
-  EXPECT_EQ(read_back(Form::numeric, sent({.form = Form::numeric}, Value::decimal("-000123.40")), arena).view(), "-123.40");
-  for (const char* text : {"NaN", "Infinity", "-Infinity"}) expect_round_trip(Form::numeric, Value::native(text));
+  EXPECT_EQ(
+      read_back(Form::numeric, sent({.form = Form::numeric}, Value::decimal("-000123.40")), arena).view(),
+      "-123.40");
+  for (const char* text : {"NaN", "Infinity", "-Infinity"})
+    expect_round_trip(Form::numeric, Value::native(text));
 }
 
 TEST(PostgresForms, RefuseNumericsThatWouldBeRounded) {
@@ -106,17 +112,20 @@ TEST(PostgresForms, RefuseNumericsThatWouldBeRounded) {
 
 TEST(PostgresForms, CarryTimesFromTheFirstDayToTheLast) {
   const std::int64_t first_day = -2'451'545 + kEpochDays;
-  for (const std::int64_t day : {first_day, std::int64_t{0}, std::int64_t{2'147'483'493} - 2'451'545 + kEpochDays})
+  for (const std::int64_t day :
+       {first_day, std::int64_t{0}, std::int64_t{2'147'483'493} - 2'451'545 + kEpochDays})
     expect_round_trip(Form::date, Value::date(day));
   EXPECT_NE(refusal({.form = Form::date}, Value::date(first_day - 1)), "not refused");
-  for (const std::int64_t us : {std::int64_t{0}, std::int64_t{86'400'000'000}}) expect_round_trip(Form::time, Value::time(us));
+  for (const std::int64_t us : {std::int64_t{0}, std::int64_t{86'400'000'000}})
+    expect_round_trip(Form::time, Value::time(us));
   for (const std::int64_t us : {-211'813'488'000'000'000 + kEpochMicroseconds, std::int64_t{-1}, INT64_MAX}) {
     expect_round_trip(Form::timestamp, Value::timestamp(us));
     expect_round_trip(Form::timestamp_tz, Value::timestamp_tz(us));
   }
   EXPECT_NE(refusal({.form = Form::timestamp}, Value::timestamp(INT64_MIN)), "not refused");
   for (const char* text : {"infinity", "-infinity"})
-    for (const Form form : {Form::date, Form::timestamp, Form::timestamp_tz}) expect_round_trip(form, Value::native(text));
+    for (const Form form : {Form::date, Form::timestamp, Form::timestamp_tz})
+      expect_round_trip(form, Value::native(text));
 }
 
 TEST(PostgresForms, TellInstantsBeyondTheReachOfMicrosecondsInWords) {
@@ -146,8 +155,10 @@ TEST(PostgresForms, ShiftNaiveTimesByTheZone) {
   const Encoding naive{.form = Form::timestamp, .zone_offset = 3'600'000'000};
   const Encoding instant{.form = Form::timestamp_tz, .zone_offset = 3'600'000'000};
   Arena arena;
-  EXPECT_EQ(read_back(Form::timestamp, sent(naive, Value::timestamp_tz(0)), arena), Value::timestamp(3'600'000'000));
-  EXPECT_EQ(read_back(Form::timestamp_tz, sent(instant, Value::timestamp(3'600'000'000)), arena), Value::timestamp_tz(0));
+  EXPECT_EQ(read_back(Form::timestamp, sent(naive, Value::timestamp_tz(0)), arena),
+            Value::timestamp(3'600'000'000));
+  EXPECT_EQ(read_back(Form::timestamp_tz, sent(instant, Value::timestamp(3'600'000'000)), arena),
+            Value::timestamp_tz(0));
 }
 
 TEST(PostgresForms, RefuseTextThatDoesNotFit) {
@@ -161,8 +172,10 @@ TEST(PostgresForms, RefuseTextThatDoesNotFit) {
 
 TEST(PostgresForms, TakeTheCanonicalTextOfAnotherType) {
   Arena arena;
-  EXPECT_EQ(read_back(Form::int4, sent({.form = Form::int4}, Value::text("42")), arena), Value::of(std::int64_t{42}));
-  EXPECT_EQ(read_back(Form::date, sent({.form = Form::date}, Value::text("2024-02-29")), arena), Value::date(19782));
+  EXPECT_EQ(read_back(Form::int4, sent({.form = Form::int4}, Value::text("42")), arena),
+            Value::of(std::int64_t{42}));
+  EXPECT_EQ(read_back(Form::date, sent({.form = Form::date}, Value::text("2024-02-29")), arena),
+            Value::date(19782));
   EXPECT_NE(refusal({.form = Form::date}, Value::text("29.02.2024")), "not refused");
   EXPECT_EQ(sent({.form = Form::text}, Value::timestamp_tz(0)), "1970-01-01T00:00:00Z");
 }
@@ -184,10 +197,13 @@ TEST(PostgresForms, TellTimesAsTheServerWritesThem) {
 }
 
 TEST(PostgresForms, ReadBackTheirOwnNotation) {
-  for (const char* text : {"2024-02-29T12:30:00.5Z", "-00043-03-15T12:00:00Z", "+12345-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-12-31T00:00:00Z"}) {
+  for (const char* text : {"2024-02-29T12:30:00.5Z", "-00043-03-15T12:00:00Z", "+12345-01-01T00:00:00Z",
+                           "0001-01-01T00:00:00Z", "0000-12-31T00:00:00Z"}) {
     Arena arena;
     const Value value = parse_value(Type::timestamp_tz, text, arena);
-    EXPECT_EQ(to_text(parse_value(Type::timestamp_tz, canonical_text(Type::timestamp_tz, exact_text(value)), arena)), text);
+    EXPECT_EQ(to_text(parse_value(Type::timestamp_tz, canonical_text(Type::timestamp_tz, exact_text(value)),
+                                  arena)),
+              text);
   }
   EXPECT_EQ(canonical_text(Type::date, "infinity"), "infinity");
   EXPECT_EQ(canonical_text(Type::date, "-infinity"), "-infinity");
@@ -198,17 +214,20 @@ TEST(PostgresForms, TurnJsonArraysIntoLiterals) {
   EXPECT_EQ(array_literal(" [1, null, [true], [\"a\\\"b\\\\\", \"NULL\"]] ", Type::text),
             "{\"1\",NULL,{\"true\"},{\"a\\\"b\\\\\",\"NULL\"}}");
   EXPECT_EQ(array_literal("[\"00ff\"]", Type::bytes), "{\"\\\\x00ff\"}");
-  EXPECT_EQ(array_literal("[{\"a\":[1,{\"b\":2}]},3]", Type::json), "{\"{\\\"a\\\":[1,{\\\"b\\\":2}]}\",\"3\"}");
+  EXPECT_EQ(array_literal("[{\"a\":[1,{\"b\":2}]},3]", Type::json),
+            "{\"{\\\"a\\\":[1,{\\\"b\\\":2}]}\",\"3\"}");
   EXPECT_THROW(array_literal("{\"a\":1}", Type::text), Error);
   EXPECT_THROW(array_literal("[1", Type::text), Error);
 }
 
 TEST(JsonScanner, TakesWhatIsJsonAndNothingElse) {
-  for (const char* text : {"1", "-0.5e+10", "\"\\u00e4\\n\"", "null", "[]", "{}", "[1,[2,{}],{\"a\":[],\"a\":false}]", " { \"a\" : 1 } ",
-                           "1e400", "\"\\ud800\""})
+  for (const char* text : {"1", "-0.5e+10", "\"\\u00e4\\n\"", "null", "[]", "{}",
+                           "[1,[2,{}],{\"a\":[],\"a\":false}]", " { \"a\" : 1 } ", "1e400", "\"\\ud800\""})
     EXPECT_EQ(json_problem(text, false), "") << text;
-  for (const char* text : {"", " ", "01", "1.", ".5", "+1", "[1,]", "[,1]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "'a'", "\"a", "\"\\x\"",
-                           "\"\\u12\"", "nul", "true false", "[1}", "]", "\"a\tb\"", "1e", "NaN"})
+  for (const char* text :
+       {"",           " ",          "01",    "1.",       ".5",  "+1",      "[1,]",      "[,1]",
+        "{\"a\"}",    "{\"a\":1,}", "{a:1}", "'a'",      "\"a", "\"\\x\"", "\"\\u12\"", "nul",
+        "true false", "[1}",        "]",     "\"a\tb\"", "1e",  "NaN"})
     EXPECT_NE(json_problem(text, false), "") << text;
 }
 

@@ -35,12 +35,13 @@ void ItemsTable::create(const Shape& shape) {
   const std::string id = dialect_.quoted("id");
   const bool ascending = shape.key == Key::ascending;
   database_.run(fmt::format("CREATE TABLE {} ({} {}, {} {}, {} {} NULL{}){}", dialect_.quoted(name_), id,
-                            ascending ? dialect_.ascending_key : dialect_.integer + " NOT NULL", dialect_.quoted("name"),
-                            dialect_.text, dialect_.quoted("updated_at"), dialect_.cursor,
-                            ascending ? "" : ", PRIMARY KEY (" + id + ")", dialect_.table_suffix));
+                            ascending ? dialect_.ascending_key : dialect_.integer + " NOT NULL",
+                            dialect_.quoted("name"), dialect_.text, dialect_.quoted("updated_at"),
+                            dialect_.cursor, ascending ? "" : ", PRIMARY KEY (" + id + ")",
+                            dialect_.table_suffix));
   if (!shape.index) return;
-  database_.run(fmt::format("CREATE INDEX {} ON {} ({}, {})", dialect_.quoted(name_ + "_updated"), dialect_.quoted(name_),
-                            dialect_.quoted("updated_at"), id));
+  database_.run(fmt::format("CREATE INDEX {} ON {} ({}, {})", dialect_.quoted(name_ + "_updated"),
+                            dialect_.quoted(name_), dialect_.quoted("updated_at"), id));
 }
 
 std::string ItemsTable::value_list(int id, const std::optional<std::string>& name,
@@ -49,9 +50,11 @@ std::string ItemsTable::value_list(int id, const std::optional<std::string>& nam
                      updated_at ? dialect_.stamp(*updated_at) : "NULL");
 }
 
-std::string ItemsTable::insert_sql(int id, const std::optional<std::string>& name, std::optional<Time> updated_at) const {
+std::string ItemsTable::insert_sql(int id, const std::optional<std::string>& name,
+                                   std::optional<Time> updated_at) const {
   return fmt::format("INSERT INTO {} ({}, {}, {}) VALUES {}", dialect_.quoted(name_), dialect_.quoted("id"),
-                     dialect_.quoted("name"), dialect_.quoted("updated_at"), value_list(id, name, updated_at));
+                     dialect_.quoted("name"), dialect_.quoted("updated_at"),
+                     value_list(id, name, updated_at));
 }
 
 void ItemsTable::insert(int id, const std::optional<std::string>& name, std::optional<Time> updated_at) {
@@ -66,18 +69,20 @@ void ItemsTable::insert_many(int first, int last, Time from, Duration step) {
 }
 
 void ItemsTable::update(int id, const std::optional<std::string>& name, std::optional<Time> updated_at) {
-  database_.run(fmt::format("UPDATE {} SET {} = {}, {} = {} WHERE {} = {}", dialect_.quoted(name_), dialect_.quoted("name"),
-                            name ? dialect_.literal(*name) : "NULL", dialect_.quoted("updated_at"),
-                            updated_at ? dialect_.stamp(*updated_at) : "NULL", dialect_.quoted("id"), id));
+  database_.run(fmt::format("UPDATE {} SET {} = {}, {} = {} WHERE {} = {}", dialect_.quoted(name_),
+                            dialect_.quoted("name"), name ? dialect_.literal(*name) : "NULL",
+                            dialect_.quoted("updated_at"), updated_at ? dialect_.stamp(*updated_at) : "NULL",
+                            dialect_.quoted("id"), id));
 }
 
 void ItemsTable::remove(int id) {
-  database_.run(fmt::format("DELETE FROM {} WHERE {} = {}", dialect_.quoted(name_), dialect_.quoted("id"), id));
+  database_.run(
+      fmt::format("DELETE FROM {} WHERE {} = {}", dialect_.quoted(name_), dialect_.quoted("id"), id));
 }
 
 std::vector<TextRow> ItemsTable::rows() {
-  return database_.query(fmt::format("SELECT {}, {} FROM {} ORDER BY {}", dialect_.quoted("id"), dialect_.quoted("name"),
-                                     dialect_.quoted(name_), dialect_.quoted("id")));
+  return database_.query(fmt::format("SELECT {}, {} FROM {} ORDER BY {}", dialect_.quoted("id"),
+                                     dialect_.quoted("name"), dialect_.quoted(name_), dialect_.quoted("id")));
 }
 
 Time now() { return SystemClock().now(); }

@@ -41,18 +41,20 @@ class TestDatabase {
 
 /// How a database writes what the suites need.
 struct Dialect {
-  char quote = '"';                          ///< of identifiers; doubled inside
-  bool backslash_escapes = false;            ///< in text literals
+  char quote = '"';                ///< of identifiers; doubled inside
+  bool backslash_escapes = false;  ///< in text literals
   std::string integer = "BIGINT";
   std::string text = "TEXT";
-  std::string key_text = "VARCHAR(100)";     ///< may be part of a key; distinguishes case, accents and trailing spaces
-  std::string cursor = "TIMESTAMP";          ///< a last-modified field, microseconds or finer
-  std::string ascending_key = "BIGINT";      ///< all of the column definition after the name, PRIMARY KEY included
+  std::string key_text =
+      "VARCHAR(100)";  ///< may be part of a key; distinguishes case, accents and trailing spaces
+  std::string cursor = "TIMESTAMP";  ///< a last-modified field, microseconds or finer
+  std::string ascending_key =
+      "BIGINT";  ///< all of the column definition after the name, PRIMARY KEY included
   /// An instant as a literal for a `cursor` column. Default: 'YYYY-MM-DD HH:MM:SS.ffffff' in UTC.
   std::function<std::string(Time)> instant;
-  std::size_t longest_identifier = 63;       ///< in bytes
-  std::string begin = "BEGIN";               ///< a transaction that holds what it writes
-  std::string table_suffix;                  ///< after the closing parenthesis of CREATE TABLE
+  std::size_t longest_identifier = 63;  ///< in bytes
+  std::string begin = "BEGIN";          ///< a transaction that holds what it writes
+  std::string table_suffix;             ///< after the closing parenthesis of CREATE TABLE
 
   std::string quoted(std::string_view identifier) const;
   std::string literal(std::string_view text) const;
@@ -86,7 +88,8 @@ class ItemsTable {
   void create() { create(Shape()); }
   void create(const Shape& shape);
 
-  std::string insert_sql(int id, const std::optional<std::string>& name, std::optional<Time> updated_at) const;
+  std::string insert_sql(int id, const std::optional<std::string>& name,
+                         std::optional<Time> updated_at) const;
   void insert(int id, const std::optional<std::string>& name, std::optional<Time> updated_at);
   /// Rows `first` to `last`, "row N", all in one statement; stamped one second apart from `from` on, or all at `from`.
   void insert_many(int first, int last, Time from, Duration step = std::chrono::seconds(1));
@@ -98,7 +101,8 @@ class ItemsTable {
   const std::string& name() const { return name_; }
 
  private:
-  std::string value_list(int id, const std::optional<std::string>& name, std::optional<Time> updated_at) const;
+  std::string value_list(int id, const std::optional<std::string>& name,
+                         std::optional<Time> updated_at) const;
   TestDatabase& database_;
   const Dialect& dialect_;
   std::string name_;

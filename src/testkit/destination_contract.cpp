@@ -17,7 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 
 Batch many_items(int first, int last, const std::string& note) {
-  BatchBuilder builder(make_schema("items", {field("id", Type::int64), field("name", Type::text), field("note", Type::text)}));
+  BatchBuilder builder(
+      make_schema("items", {field("id", Type::int64), field("name", Type::text), field("note", Type::text)}));
   for (int id = first; id <= last; ++id) builder.upsert({id, fmt::format("row {}", id), note});
   Batch batch(builder.batch().shared_schema());
   batch.keep(builder.batch());
@@ -36,7 +37,8 @@ std::vector<std::size_t> changes_of(const WriteResult& result) {
 
 void TestFence::check() const {
   ++checks_;
-  if (checks_left_ && --*checks_left_ <= 0) throw Error(ErrorKind::lease_lost, "the test took the lease away");
+  if (checks_left_ && --*checks_left_ <= 0)
+    throw Error(ErrorKind::lease_lost, "the test took the lease away");
 }
 
 int link_destination_contract() { return 0; }
@@ -51,13 +53,15 @@ std::shared_ptr<const Schema> DestinationContract::item_schema(const std::string
 }
 
 void DestinationContract::create_table(const std::string& name, const std::string& columns) {
-  database_->run(fmt::format("CREATE TABLE {} ({}){}", dialect().quoted(name), columns, dialect().table_suffix));
+  database_->run(
+      fmt::format("CREATE TABLE {} ({}){}", dialect().quoted(name), columns, dialect().table_suffix));
 }
 
 void DestinationContract::create_items(const std::string& extra) {
-  create_table("items", fmt::format("{} {} NOT NULL, {} {}, {} {}, PRIMARY KEY ({}){}", dialect().quoted("id"),
-                                    dialect().integer, dialect().quoted("name"), dialect().text, dialect().quoted("note"),
-                                    dialect().text, dialect().quoted("id"), extra));
+  create_table("items",
+               fmt::format("{} {} NOT NULL, {} {}, {} {}, PRIMARY KEY ({}){}", dialect().quoted("id"),
+                           dialect().integer, dialect().quoted("name"), dialect().text,
+                           dialect().quoted("note"), dialect().text, dialect().quoted("id"), extra));
 }
 
 DestinationSpec DestinationContract::spec(const std::shared_ptr<const Schema>& schema) const {
@@ -84,7 +88,8 @@ WriteResult DestinationContract::write(Destination& destination, const Batch& ba
   return result;
 }
 
-WriteResult DestinationContract::write_twice(Destination& destination, const Batch& batch, const std::string& table,
+WriteResult DestinationContract::write_twice(Destination& destination, const Batch& batch,
+                                             const std::string& table,
                                              const std::vector<std::string>& columns) {
   const WriteResult first = write(destination, batch);
   const auto once = rows(table, columns);
@@ -96,18 +101,20 @@ WriteResult DestinationContract::write_twice(Destination& destination, const Bat
   return first;
 }
 
-std::vector<TextRow> DestinationContract::rows(const std::string& table, const std::vector<std::string>& columns) {
+std::vector<TextRow> DestinationContract::rows(const std::string& table,
+                                               const std::vector<std::string>& columns) {
   std::vector<std::string> quoted;
   for (const std::string& column : columns) quoted.push_back(dialect().quoted(column));
-  return database_->query(
-      fmt::format("SELECT {} FROM {} ORDER BY {}", join(quoted, ", "), dialect().quoted(table), quoted.front()));
+  return database_->query(fmt::format("SELECT {} FROM {} ORDER BY {}", join(quoted, ", "),
+                                      dialect().quoted(table), quoted.front()));
 }
 
 void DestinationContract::expect_rows(const std::vector<TextRow>& wanted, const std::string& table,
                                       const std::vector<std::string>& columns) {
   const std::vector<TextRow> there = rows(table, columns);
   EXPECT_EQ(there.size(), wanted.size());
-  for (std::size_t i = 0; i < std::min(there.size(), wanted.size()); ++i) EXPECT_EQ(show(there[i]), show(wanted[i]));
+  for (std::size_t i = 0; i < std::min(there.size(), wanted.size()); ++i)
+    EXPECT_EQ(show(there[i]), show(wanted[i]));
 }
 
 // --- preparing ---
@@ -115,7 +122,8 @@ void DestinationContract::expect_rows(const std::vector<TextRow>& wanted, const 
 // A test binary that links other parts of the testkit may get this one too.
 
 TEST_P(DestinationContract, CreatesAMissingTableWithTheKeyAsPrimaryKey) {
-  const auto schema = make_schema("made", {field("a", Type::int64), field("b", Type::int64), field("name", Type::text)}, 2);
+  const auto schema =
+      make_schema("made", {field("a", Type::int64), field("b", Type::int64), field("name", Type::text)}, 2);
   const auto destination = connection().open_destination(spec(schema));
   const Prepared prepared = destination->prepare();
   EXPECT_TRUE(prepared.created);
@@ -171,7 +179,8 @@ TEST_P(DestinationContract, AMissingFieldIsAnErrorThatNamesIt) {
 }
 
 TEST_P(DestinationContract, TheKeyMustHaveAUniqueIndexOnExactlyItsFieldsNotNull) {
-  const std::string a = fmt::format("a {} NOT NULL, ", dialect().integer), b = fmt::format("b {} NOT NULL", dialect().integer);
+  const std::string a = fmt::format("a {} NOT NULL, ", dialect().integer),
+                    b = fmt::format("b {} NOT NULL", dialect().integer);
   const std::string nullable_a = fmt::format("a {}, ", dialect().integer);
   create_table("bare", a + b);
   create_table("wider", a + b + ", PRIMARY KEY (a, b)");
@@ -179,7 +188,9 @@ TEST_P(DestinationContract, TheKeyMustHaveAUniqueIndexOnExactlyItsFieldsNotNull)
   create_table("nullable", nullable_a + b + ", UNIQUE (a)");
   create_table("right", a + b + ", PRIMARY KEY (b), UNIQUE (a)");
   const auto prepare = [&](const std::string& table) {
-    connection().open_destination(spec(make_schema(table, {field("a", Type::int64), field("b", Type::int64)})))->prepare();
+    connection()
+        .open_destination(spec(make_schema(table, {field("a", Type::int64), field("b", Type::int64)})))
+        ->prepare();
   };
   for (const std::string table : {"bare", "wider", "other", "nullable"}) {
     try {
@@ -194,11 +205,12 @@ TEST_P(DestinationContract, TheKeyMustHaveAUniqueIndexOnExactlyItsFieldsNotNull)
 }
 
 TEST_P(DestinationContract, AKeyMayLieOnAUniqueIndexBesideThePrimaryKey) {
-  create_table("coded", fmt::format("nr {}, code {} NOT NULL, name {}, UNIQUE (code)", dialect().ascending_key,
-                                    dialect().key_text, dialect().text));
+  create_table("coded", fmt::format("nr {}, code {} NOT NULL, name {}, UNIQUE (code)",
+                                    dialect().ascending_key, dialect().key_text, dialect().text));
   const auto schema = make_schema("coded", {field("code", Type::text), field("name", Type::text)});
   const auto destination = open(spec(schema));
-  EXPECT_EQ(write_twice(*destination, BatchBuilder(schema).upsert({"x", "one"}).upsert({"y", "two"}), "coded", {"code", "name"})
+  EXPECT_EQ(write_twice(*destination, BatchBuilder(schema).upsert({"x", "one"}).upsert({"y", "two"}), "coded",
+                        {"code", "name"})
                 .written,
             2u);
   EXPECT_EQ(write(*destination, BatchBuilder(schema).upsert({"x", "changed"})).written, 1u);
@@ -211,7 +223,8 @@ TEST_P(DestinationContract, WritingTwiceLeavesTheSameRowsAsOnce) {
   create_items();
   const auto destination = open_items();
   const auto result = write_twice(
-      *destination, BatchBuilder(item_schema()).upsert({1, "a", nullptr}).upsert({2, "", "b"}).upsert({3, nullptr, ""}));
+      *destination,
+      BatchBuilder(item_schema()).upsert({1, "a", nullptr}).upsert({2, "", "b"}).upsert({3, nullptr, ""}));
   EXPECT_EQ(result.written, 3u);
   expect_rows({{"1", "a", std::nullopt}, {"2", "", "b"}, {"3", std::nullopt, ""}});
 }
@@ -219,10 +232,13 @@ TEST_P(DestinationContract, WritingTwiceLeavesTheSameRowsAsOnce) {
 TEST_P(DestinationContract, OnlyRowsThatDifferAreWritten) {
   create_items();
   const auto destination = open_items();
-  write(*destination, BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "b", "x"}).upsert({3, nullptr, "x"}));
-  const auto result = write(
-      *destination,
-      BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "b", nullptr}).upsert({3, "", "x"}).upsert({4, "new", "x"}));
+  write(*destination,
+        BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "b", "x"}).upsert({3, nullptr, "x"}));
+  const auto result = write(*destination, BatchBuilder(item_schema())
+                                              .upsert({1, "a", "x"})
+                                              .upsert({2, "b", nullptr})
+                                              .upsert({3, "", "x"})
+                                              .upsert({4, "new", "x"}));
   EXPECT_EQ(result.unchanged, 1u);
   EXPECT_EQ(result.written, 3u);
   expect_rows({{"1", "a", "x"}, {"2", "b", std::nullopt}, {"3", "", "x"}, {"4", "new", "x"}});
@@ -231,9 +247,11 @@ TEST_P(DestinationContract, OnlyRowsThatDifferAreWritten) {
 TEST_P(DestinationContract, AChangeOfCaseAccentOrTrailingSpaceIsAChange) {
   create_items();
   const auto destination = open_items();
-  write(*destination, BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "a", "x"}).upsert({3, "a", "x"}));
+  write(*destination,
+        BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "a", "x"}).upsert({3, "a", "x"}));
   const auto result =
-      write(*destination, BatchBuilder(item_schema()).upsert({1, "A", "x"}).upsert({2, "á", "x"}).upsert({3, "a ", "x"}));
+      write(*destination,
+            BatchBuilder(item_schema()).upsert({1, "A", "x"}).upsert({2, "á", "x"}).upsert({3, "a ", "x"}));
   EXPECT_EQ(result.written, 3u);
   expect_rows({{"1", "A", "x"}, {"2", "á", "x"}, {"3", "a ", "x"}});
 }
@@ -278,8 +296,10 @@ TEST_P(DestinationContract, ARowThatBreaksAConstraintDoesNotSinkTheOthers) {
   create_items(fmt::format(", CHECK ({} <> 'bad')", dialect().quoted("name")));
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
     const auto destination = open_items();
-    const auto result = write(*destination,
-                              BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "bad", "x"}).upsert({3, "c", "x"}), mode);
+    const auto result =
+        write(*destination,
+              BatchBuilder(item_schema()).upsert({1, "a", "x"}).upsert({2, "bad", "x"}).upsert({3, "c", "x"}),
+              mode);
     ASSERT_EQ(result.rejected.size(), 1u);
     EXPECT_EQ(result.rejected[0].change, 1u);
     EXPECT_EQ(result.rejected[0].cause, RejectionCause::constraint);
@@ -291,16 +311,19 @@ TEST_P(DestinationContract, ARefusedUpdateLeavesTheRowAsItWas) {
   create_items(fmt::format(", CHECK ({} <> 'bad')", dialect().quoted("name")));
   const auto destination = open_items();
   write(*destination, BatchBuilder(item_schema()).upsert({1, "a", "x"}));
-  const auto result = write(*destination, BatchBuilder(item_schema()).upsert({1, "bad", "y"}).upsert({2, "b", "y"}));
+  const auto result =
+      write(*destination, BatchBuilder(item_schema()).upsert({1, "bad", "y"}).upsert({2, "b", "y"}));
   EXPECT_EQ(changes_of(result), std::vector<std::size_t>{0});
   expect_rows({{"1", "a", "x"}, {"2", "b", "y"}});
 }
 
 TEST_P(DestinationContract, ANullInAFieldThatMustHaveAValueIsRefusedByName) {
-  create_table("strict_items", fmt::format("id {} NOT NULL, name {} NOT NULL, PRIMARY KEY (id)", dialect().integer, dialect().text));
+  create_table("strict_items", fmt::format("id {} NOT NULL, name {} NOT NULL, PRIMARY KEY (id)",
+                                           dialect().integer, dialect().text));
   const auto schema = make_schema("strict_items", {field("id", Type::int64), field("name", Type::text)});
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
-    const auto result = write(*open(spec(schema)), BatchBuilder(schema).upsert({1, nullptr}).upsert({2, "b"}), mode);
+    const auto result =
+        write(*open(spec(schema)), BatchBuilder(schema).upsert({1, nullptr}).upsert({2, "b"}), mode);
     ASSERT_EQ(result.rejected.size(), 1u);
     EXPECT_EQ(result.rejected[0].change, 0u);
     EXPECT_EQ(result.rejected[0].field, "name");
@@ -310,31 +333,43 @@ TEST_P(DestinationContract, ANullInAFieldThatMustHaveAValueIsRefusedByName) {
 }
 
 TEST_P(DestinationContract, NoRowIsTouchedByWayOfAnotherUniqueIndex) {
-  create_table("people", fmt::format("id {} NOT NULL, email {}, name {}, PRIMARY KEY (id), UNIQUE (email)", dialect().integer,
-                                     dialect().key_text, dialect().text));
-  const auto schema = make_schema("people", {field("id", Type::int64), field("email", Type::text), field("name", Type::text)});
+  create_table("people", fmt::format("id {} NOT NULL, email {}, name {}, PRIMARY KEY (id), UNIQUE (email)",
+                                     dialect().integer, dialect().key_text, dialect().text));
+  const auto schema = make_schema(
+      "people", {field("id", Type::int64), field("email", Type::text), field("name", Type::text)});
   const std::vector<std::string> columns = {"id", "email", "name"};
   const auto destination = open(spec(schema));
-  write(*destination, BatchBuilder(schema).upsert({1, "a@x", "first"}).upsert({2, "b@x", "second"}).upsert({3, nullptr, "third"}));
+  write(*destination, BatchBuilder(schema)
+                          .upsert({1, "a@x", "first"})
+                          .upsert({2, "b@x", "second"})
+                          .upsert({3, nullptr, "third"}));
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
     // A new row, and an existing one, that want what another row has.
     const auto result = write(*destination,
-                              BatchBuilder(schema).upsert({7, "a@x", "thief"}).upsert({2, "a@x", "thief"}).upsert({4, nullptr, "fourth"}),
+                              BatchBuilder(schema)
+                                  .upsert({7, "a@x", "thief"})
+                                  .upsert({2, "a@x", "thief"})
+                                  .upsert({4, nullptr, "fourth"}),
                               mode);
     EXPECT_EQ(changes_of(result), (std::vector<std::size_t>{0, 1}));
-    for (const Rejection& rejection : result.rejected) EXPECT_EQ(rejection.cause, RejectionCause::unique) << rejection.reason;
-    expect_rows({{"1", "a@x", "first"}, {"2", "b@x", "second"}, {"3", std::nullopt, "third"}, {"4", std::nullopt, "fourth"}}, "people",
-                columns);
+    for (const Rejection& rejection : result.rejected)
+      EXPECT_EQ(rejection.cause, RejectionCause::unique) << rejection.reason;
+    expect_rows({{"1", "a@x", "first"},
+                 {"2", "b@x", "second"},
+                 {"3", std::nullopt, "third"},
+                 {"4", std::nullopt, "fourth"}},
+                "people", columns);
   }
 }
 
 TEST_P(DestinationContract, TwoNewRowsThatWantOneUniqueValueAreNotBothWritten) {
-  create_table("people", fmt::format("id {} NOT NULL, email {}, PRIMARY KEY (id), UNIQUE (email)", dialect().integer,
-                                     dialect().key_text));
+  create_table("people", fmt::format("id {} NOT NULL, email {}, PRIMARY KEY (id), UNIQUE (email)",
+                                     dialect().integer, dialect().key_text));
   const auto schema = make_schema("people", {field("id", Type::int64), field("email", Type::text)});
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
     const auto result =
-        write(*open(spec(schema)), BatchBuilder(schema).upsert({1, "a@x"}).upsert({2, "a@x"}).upsert({3, "c@x"}), mode);
+        write(*open(spec(schema)),
+              BatchBuilder(schema).upsert({1, "a@x"}).upsert({2, "a@x"}).upsert({3, "c@x"}), mode);
     EXPECT_GE(result.rejected.size(), 1u);
     for (const Rejection& rejection : result.rejected) EXPECT_NE(rejection.change, 2u);
     EXPECT_EQ(rows("people", {"id", "email"}).size(), 3u - result.rejected.size());
@@ -344,13 +379,16 @@ TEST_P(DestinationContract, TwoNewRowsThatWantOneUniqueValueAreNotBothWritten) {
 
 TEST_P(DestinationContract, ARowWithoutItsParentIsRefusedUntilTheParentIsThere) {
   create_table("parents", fmt::format("id {} NOT NULL, PRIMARY KEY (id)", dialect().integer));
-  create_table("children", fmt::format("id {0} NOT NULL, parent {0}, PRIMARY KEY (id), FOREIGN KEY (parent) REFERENCES {1} (id)",
-                                       dialect().integer, dialect().quoted("parents")));
+  create_table(
+      "children",
+      fmt::format("id {0} NOT NULL, parent {0}, PRIMARY KEY (id), FOREIGN KEY (parent) REFERENCES {1} (id)",
+                  dialect().integer, dialect().quoted("parents")));
   database_->run("INSERT INTO " + dialect().quoted("parents") + " VALUES (1)");
   const auto schema = make_schema("children", {field("id", Type::int64), field("parent", Type::int64)});
   const auto destination = open(spec(schema));
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
-    const auto result = write(*destination, BatchBuilder(schema).upsert({1, 1}).upsert({2, 99}).upsert({3, nullptr}), mode);
+    const auto result =
+        write(*destination, BatchBuilder(schema).upsert({1, 1}).upsert({2, 99}).upsert({3, nullptr}), mode);
     ASSERT_EQ(result.rejected.size(), 1u);
     EXPECT_EQ(result.rejected[0].change, 1u);
     EXPECT_EQ(result.rejected[0].cause, RejectionCause::foreign_key) << result.rejected[0].reason;
@@ -392,8 +430,9 @@ TEST_P(DestinationContract, NothingIsWrittenOnceTheLeaseIsOver) {
     TestFence fence;
     fence.close_at(check);
     try {
-      destination->write(BatchBuilder(item_schema()).upsert({1, "too late", "x"}).upsert({2, "too late", "x"}), WriteMode::upsert,
-                         fence);
+      destination->write(
+          BatchBuilder(item_schema()).upsert({1, "too late", "x"}).upsert({2, "too late", "x"}),
+          WriteMode::upsert, fence);
       ADD_FAILURE() << "written though the lease was over at check " << check;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::lease_lost);

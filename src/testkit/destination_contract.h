@@ -95,15 +95,16 @@ int link_destination_contract();
 int link_destination_delete_contract();
 int link_destination_value_contract();
 
-#define SYNCFLOW_DESTINATION_CONTRACT(prefix, ...)                                                                  \
-  [[maybe_unused]] const int prefix##_destination_contract =                                                        \
-      ::syncflow::testkit::link_destination_contract() + ::syncflow::testkit::link_destination_delete_contract() +  \
-      ::syncflow::testkit::link_destination_value_contract();                                                       \
-  INSTANTIATE_TEST_SUITE_P(prefix, DestinationContract, ::testing::Values(__VA_ARGS__),                             \
-                           [](const auto& tested) { return tested.param.name; });                                   \
-  INSTANTIATE_TEST_SUITE_P(prefix, DestinationDeleteContract, ::testing::Values(__VA_ARGS__),                       \
-                           [](const auto& tested) { return tested.param.name; });                                   \
-  INSTANTIATE_TEST_SUITE_P(prefix, DestinationValueContract, ::testing::Values(__VA_ARGS__),                        \
+#define SYNCFLOW_DESTINATION_CONTRACT(prefix, ...)                                            \
+  [[maybe_unused]] const int prefix##_destination_contract =                                  \
+      ::syncflow::testkit::link_destination_contract() +                                      \
+      ::syncflow::testkit::link_destination_delete_contract() +                               \
+      ::syncflow::testkit::link_destination_value_contract();                                 \
+  INSTANTIATE_TEST_SUITE_P(prefix, DestinationContract, ::testing::Values(__VA_ARGS__),       \
+                           [](const auto& tested) { return tested.param.name; });             \
+  INSTANTIATE_TEST_SUITE_P(prefix, DestinationDeleteContract, ::testing::Values(__VA_ARGS__), \
+                           [](const auto& tested) { return tested.param.name; });             \
+  INSTANTIATE_TEST_SUITE_P(prefix, DestinationValueContract, ::testing::Values(__VA_ARGS__),  \
                            [](const auto& tested) { return tested.param.name; })
 
 }  // namespace syncflow::testkit

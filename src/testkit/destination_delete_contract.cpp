@@ -31,7 +31,8 @@ TEST_P(DestinationDeleteContract, RemovesAreCountedOnlyWhereTheyFoundTheirRow) {
   create_items();
   const auto destination = open_items();
   write(*destination, three_items(item_schema()));
-  const auto result = write(*destination, BatchBuilder(item_schema()).remove({2}).remove({77}).upsert({4, "d", "x"}));
+  const auto result =
+      write(*destination, BatchBuilder(item_schema()).remove({2}).remove({77}).upsert({4, "d", "x"}));
   EXPECT_EQ(result.deleted, 1u);
   EXPECT_EQ(result.unchanged, 1u);
   EXPECT_EQ(result.written, 1u);
@@ -42,7 +43,10 @@ TEST_P(DestinationDeleteContract, RemovesInAnAppendedBatchAreDoneToo) {
   create_items();
   const auto destination = open_items();
   write(*destination, three_items(item_schema()));
-  EXPECT_EQ(write(*destination, BatchBuilder(item_schema()).remove({2}).upsert({4, "d", "x"}), WriteMode::append).deleted, 1u);
+  EXPECT_EQ(
+      write(*destination, BatchBuilder(item_schema()).remove({2}).upsert({4, "d", "x"}), WriteMode::append)
+          .deleted,
+      1u);
   expect_rows({{"1", "a", "x"}, {"3", "c", "x"}, {"4", "d", "x"}});
 }
 
@@ -72,12 +76,14 @@ TEST_P(DestinationDeleteContract, AbsentCellsKeepWhatTheRowHas) {
 }
 
 TEST_P(DestinationDeleteContract, AnAbsentCellOfAFieldThatMustHaveAValueKeepsIt) {
-  create_table("strict_items", fmt::format("id {} NOT NULL, name {} NOT NULL, note {}, PRIMARY KEY (id)", dialect().integer,
-                                           dialect().text, dialect().text));
-  const auto schema = make_schema("strict_items", {field("id", Type::int64), field("name", Type::text), field("note", Type::text)});
+  create_table("strict_items", fmt::format("id {} NOT NULL, name {} NOT NULL, note {}, PRIMARY KEY (id)",
+                                           dialect().integer, dialect().text, dialect().text));
+  const auto schema = make_schema(
+      "strict_items", {field("id", Type::int64), field("name", Type::text), field("note", Type::text)});
   const auto destination = open(spec(schema));
   write(*destination, BatchBuilder(schema).upsert({1, "a", "x"}));
-  const auto result = write(*destination, BatchBuilder(schema).upsert({1, Cell::kept(), "y"}).upsert({2, Cell::kept(), "y"}));
+  const auto result =
+      write(*destination, BatchBuilder(schema).upsert({1, Cell::kept(), "y"}).upsert({2, Cell::kept(), "y"}));
   EXPECT_EQ(result.written, 1u);
   ASSERT_EQ(result.rejected.size(), 1u);
   EXPECT_EQ(result.rejected[0].change, 1u);
@@ -88,7 +94,8 @@ TEST_P(DestinationDeleteContract, AMoveTakesTheRowToItsNewKey) {
   create_items();
   const auto destination = open_items();
   write(*destination, three_items(item_schema()));
-  const auto result = write_twice(*destination, BatchBuilder(item_schema()).move({1}, {10, "a", "moved"}).upsert({4, "d", "x"}));
+  const auto result = write_twice(
+      *destination, BatchBuilder(item_schema()).move({1}, {10, "a", "moved"}).upsert({4, "d", "x"}));
   EXPECT_EQ(result.written, 2u);
   expect_rows({{"2", "b", "x"}, {"3", "c", "x"}, {"4", "d", "x"}, {"10", "a", "moved"}});
 }
@@ -120,7 +127,8 @@ TEST_P(DestinationDeleteContract, ARefusedMoveLeavesBothRowsAsTheyWere) {
   create_items(fmt::format(", CHECK ({} <> 'bad')", dialect().quoted("name")));
   const auto destination = open_items();
   write(*destination, three_items(item_schema()));
-  const auto result = write(*destination, BatchBuilder(item_schema()).move({1}, {10, "bad", "x"}).move({3}, {2, "bad", "y"}));
+  const auto result =
+      write(*destination, BatchBuilder(item_schema()).move({1}, {10, "bad", "x"}).move({3}, {2, "bad", "y"}));
   EXPECT_EQ(result.rejected.size(), 2u);
   expect_rows({{"1", "a", "x"}, {"2", "b", "x"}, {"3", "c", "x"}});
 }

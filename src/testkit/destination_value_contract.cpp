@@ -21,11 +21,14 @@ const std::map<Type, std::vector<std::string>>& extremes() {
       {Type::int64, {"0", "-1", "9223372036854775807", "-9223372036854775808"}},
       {Type::uint64, {"0", "9223372036854775808", "18446744073709551615"}},
       {Type::float64,
-       {"0", "-0", "0.1", "-1.5", "1.7976931348623157e+308", "5e-324", "9007199254740992", "NaN", "Infinity", "-Infinity"}},
+       {"0", "-0", "0.1", "-1.5", "1.7976931348623157e+308", "5e-324", "9007199254740992", "NaN", "Infinity",
+        "-Infinity"}},
       {Type::decimal,
-       {"0", "-1", "1.50", "0.000000000000000001", "-12345678901234567890.123456789", "99999999999999999999999999999999999",
-        "0.1234567890123456789012345"}},
-      {Type::text, {"", " ", "a", "NULL", "007", "1e5", "it's \\ \"quoted\"\r\n\t", "ünïcödé 日本語 🙂", "trailing "}},
+       {"0", "-1", "1.50", "0.000000000000000001", "-12345678901234567890.123456789",
+        "99999999999999999999999999999999999", "0.1234567890123456789012345"}},
+      {Type::text,
+       {"", " ", "a", "NULL", "007", "1e5", "it's \\ \"quoted\"\r\n\t", "ünïcödé 日本語 🙂",
+        "trailing "}},
       {Type::bytes, {"", "00", "00ff10", "27225c"}},
       {Type::date, {"1970-01-01", "2024-02-29", "0001-01-01", "1969-12-31", "9999-12-31"}},
       {Type::time, {"00:00:00", "12:30:00", "23:59:59.999999", "00:00:00.000001"}},
@@ -33,11 +36,13 @@ const std::map<Type, std::vector<std::string>>& extremes() {
        {"1970-01-01T00:00:00", "2024-02-29T12:30:00.000001", "0001-01-01T00:00:00", "1969-12-31T23:59:59.5",
         "9999-12-31T23:59:59.999999", "2017-03-12T02:30:00"}},
       {Type::timestamp_tz,
-       {"1970-01-01T00:00:01Z", "2024-02-29T12:30:00.000001Z", "1969-12-31T23:59:59.5Z", "2037-12-31T23:59:59.999999Z",
-        "9999-12-31T23:59:59.999999Z", "0001-01-02T00:00:00Z"}},
-      {Type::uuid, {"00000000-0000-0000-0000-000000000000", "6f1c1f6e-0000-4000-8000-00000000000f",
-                    "ffffffff-ffff-ffff-ffff-ffffffffffff"}},
-      {Type::json, {"{\"a\": [1, 2.50, null]}", "[]", "\"text\"", "null", "1.10", "12345678901234567890", "true"}},
+       {"1970-01-01T00:00:01Z", "2024-02-29T12:30:00.000001Z", "1969-12-31T23:59:59.5Z",
+        "2037-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z", "0001-01-02T00:00:00Z"}},
+      {Type::uuid,
+       {"00000000-0000-0000-0000-000000000000", "6f1c1f6e-0000-4000-8000-00000000000f",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff"}},
+      {Type::json,
+       {"{\"a\": [1, 2.50, null]}", "[]", "\"text\"", "null", "1.10", "12345678901234567890", "true"}},
       {Type::array, {"[]", "[1,2]", "[\"a\",null,\"it's\"]"}},
   };
   return all;
@@ -89,7 +94,8 @@ TEST_P(DestinationValueContract, CreatesFieldsThatHoldTheExtremesOfEveryType) {
       replica.apply(batch);
       caught_up = batch.caught_up;
     }
-    for (const auto& [key, refusal] : replica.refused()) ADD_FAILURE() << key.to_json() << " unreadable: " << refusal.reason;
+    for (const auto& [key, refusal] : replica.refused())
+      ADD_FAILURE() << key.to_json() << " unreadable: " << refusal.reason;
     for (const auto& [key, text] : wanted)
       if (replica.rows().count(key)) EXPECT_EQ(replica.rows().at(key).at(1), text);
       else ADD_FAILURE() << key.to_json() << " is missing";
@@ -102,11 +108,14 @@ TEST_P(DestinationValueContract, AValueThatTheFieldCannotHoldIsRefusedByName) {
   for (std::size_t i = 0; i < misfits.size(); ++i) {
     SCOPED_TRACE(misfits[i].column_type + " <- " + misfits[i].value.text);
     const std::string table = fmt::format("misfit_{}", i);
-    create_table(table, fmt::format("id {} NOT NULL, v {}, PRIMARY KEY (id)", dialect().integer, misfits[i].column_type));
+    create_table(table, fmt::format("id {} NOT NULL, v {}, PRIMARY KEY (id)", dialect().integer,
+                                    misfits[i].column_type));
     const auto schema = make_schema(table, {field("id", Type::int64), field("v", misfits[i].value.type)});
     for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
-      const auto result = write(*open(spec(schema)),
-                                BatchBuilder(schema).upsert({1, nullptr}).upsert({2, misfits[i].value.text}).upsert({3, nullptr}), mode);
+      const auto result = write(
+          *open(spec(schema)),
+          BatchBuilder(schema).upsert({1, nullptr}).upsert({2, misfits[i].value.text}).upsert({3, nullptr}),
+          mode);
       ASSERT_EQ(result.rejected.size(), 1u);
       EXPECT_EQ(result.rejected[0].change, 1u);
       EXPECT_EQ(result.rejected[0].field, "v") << result.rejected[0].reason;
@@ -117,12 +126,14 @@ TEST_P(DestinationValueContract, AValueThatTheFieldCannotHoldIsRefusedByName) {
 }
 
 TEST_P(DestinationValueContract, ValuesOfSeveralMegabytesAreHeld) {
-  const auto schema = make_schema("huge", {field("id", Type::int64), field("t", Type::text), field("b", Type::bytes)});
+  const auto schema =
+      make_schema("huge", {field("id", Type::int64), field("t", Type::text), field("b", Type::bytes)});
   const auto destination = open(spec(schema));
   const std::string text = std::string(3'000'000, 'x') + "ü";
   std::string hex;
   for (int i = 0; i < 1'000'000; ++i) hex += i % 2 ? "00" : "ff";
-  const BatchBuilder builder = BatchBuilder(schema).upsert({1, text, hex}).upsert({2, "small", ""});
+  BatchBuilder builder(schema);
+  builder.upsert({1, text, hex}).upsert({2, "small", ""});
   EXPECT_EQ(write(*destination, builder).written, 2u);
   EXPECT_EQ(write(*destination, builder).unchanged, 2u);
   SourceSpec reading;
@@ -137,8 +148,9 @@ TEST_P(DestinationValueContract, ValuesOfSeveralMegabytesAreHeld) {
 
 TEST_P(DestinationValueContract, NamesThatLookLikeAnAttackAreOnlyNames) {
   const std::string longest(dialect().longest_identifier, 'n');
-  for (const std::string& name : {std::string("a\"; DROP TABLE items; --"), std::string("it's `quoted` [here]"),
-                                  std::string("two\nlines"), std::string("ünïcödé 表"), std::string("Select"), longest}) {
+  for (const std::string& name :
+       {std::string("a\"; DROP TABLE items; --"), std::string("it's `quoted` [here]"),
+        std::string("two\nlines"), std::string("ünïcödé 表"), std::string("Select"), longest}) {
     SCOPED_TRACE(name);
     const std::string id = "id " + name.substr(0, 20), value = "v " + name.substr(0, 20);
     const auto schema = make_schema(name, {field(id, Type::int64), field(value, Type::text)});
@@ -147,7 +159,9 @@ TEST_P(DestinationValueContract, NamesThatLookLikeAnAttackAreOnlyNames) {
     hostile.soft_delete = "d " + name.substr(0, 20);
     hostile.stamp = "s " + name.substr(0, 20);
     const auto destination = open(hostile);
-    EXPECT_EQ(write(*destination, BatchBuilder(schema).upsert({1, "a"}).upsert({2, "b"}), WriteMode::append).written, 2u);
+    EXPECT_EQ(write(*destination, BatchBuilder(schema).upsert({1, "a"}).upsert({2, "b"}), WriteMode::append)
+                  .written,
+              2u);
     EXPECT_EQ(write(*destination, BatchBuilder(schema).upsert({1, "a"}).move({2}, {3, "c"})).written, 1u);
     EXPECT_EQ(write(*destination, BatchBuilder(schema).remove({1})).deleted, 1u);
     expect_rows({{"1", "a"}, {"3", "c"}}, name, {id, value});
@@ -156,14 +170,17 @@ TEST_P(DestinationValueContract, NamesThatLookLikeAnAttackAreOnlyNames) {
 }
 
 TEST_P(DestinationValueContract, KeysOfTextAreKeptApart) {
-  const auto schema = make_schema("words", {field("word", Type::text), field("n", Type::int64), field("v", Type::text)}, 2);
+  const auto schema =
+      make_schema("words", {field("word", Type::text), field("n", Type::int64), field("v", Type::text)}, 2);
   const auto destination = open(spec(schema));
-  const std::vector<std::string> words = {"", "A", "a", "it's", "z\\", "ä", "日本", "🙂", "a b", "a\"b", "a "};
+  const std::vector<std::string> words = {"",     "A",    "a",   "it's", "z\\", "ä",
+                                          "日本", "🙂", "a b", "a\"b", "a "};
   BatchBuilder builder(schema);
   for (const std::string& word : words) builder.upsert({word, 1, "x"});
   EXPECT_EQ(write(*destination, builder).written, words.size());
   EXPECT_EQ(write(*destination, builder).unchanged, words.size());
-  EXPECT_EQ(write(*destination, BatchBuilder(schema).remove({"a", 1}).upsert({"A", 1, "changed"})).deleted, 1u);
+  EXPECT_EQ(write(*destination, BatchBuilder(schema).remove({"a", 1}).upsert({"A", 1, "changed"})).deleted,
+            1u);
   EXPECT_EQ(rows("words", {"word"}).size(), words.size() - 1);
 }
 

@@ -44,15 +44,14 @@ class EngineTest : public ::testing::Test {
     table.cursor.clear();
     to_.create_table(table);
   }
-  void remove(std::int64_t id) {
-    from_.remove("people", {integer(id)});
-  }
+  void remove(std::int64_t id) { from_.remove("people", {integer(id)}); }
 
   static TableMapping people_mapping() {
     TableMapping mapping;
     mapping.source = "people";
     mapping.destination = "people";
-    for (const char* name : {"id", "name", "city"}) mapping.fields.push_back({name, {name}, "", {}, std::nullopt});
+    for (const char* name : {"id", "name", "city"})
+      mapping.fields.push_back({name, {name}, "", {}, std::nullopt});
     return mapping;
   }
   static TableMapping diff_mapping(Deletes deletes) {
@@ -89,7 +88,8 @@ class EngineTest : public ::testing::Test {
   SyncReport run(const TableMapping& mapping) { return run(sync_of({mapping})); }
 
   void expect_equal() {
-    EXPECT_EQ(from_.contents("people", {"id", "name", "city"}), to_.contents("people", {"id", "name", "city"}));
+    EXPECT_EQ(from_.contents("people", {"id", "name", "city"}),
+              to_.contents("people", {"id", "name", "city"}));
   }
   /// A further run finds nothing to write.
   void expect_quiet(const SyncDefinition& sync) {
@@ -104,7 +104,8 @@ class EngineTest : public ::testing::Test {
   MemoryDatabase from_;
   MemoryDatabase to_;
   Registry registry_;
-  const std::filesystem::path folder_ = std::filesystem::temp_directory_path() / ("syncflow-" + random_uuid());
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("syncflow-" + random_uuid());
   std::unique_ptr<Store> store_;
 };
 

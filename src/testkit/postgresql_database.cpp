@@ -35,7 +35,8 @@ std::string unique_name(const std::string& prefix) {
 
 bool has_postgresql() { return std::getenv(kVariable) != nullptr; }
 
-PostgresDatabase::PostgresDatabase(const std::string& settings) : target_(server()), name_(unique_name("t_")) {
+PostgresDatabase::PostgresDatabase(const std::string& settings)
+    : target_(server()), name_(unique_name("t_")) {
   libpq::Session(target_, {}).execute("CREATE DATABASE " + name_ + " " + settings);
   target_.database = name_;
   session_ = connect();
@@ -66,7 +67,8 @@ libpq::Rows PostgresDatabase::run(const std::string& sql) { return session_->exe
 
 std::string PostgresDatabase::value(const std::string& sql) {
   const libpq::Rows rows = run(sql);
-  if (rows.size() != 1) throw Error(ErrorKind::bug, sql + " gave " + std::to_string(rows.size()) + " rows, not one");
+  if (rows.size() != 1)
+    throw Error(ErrorKind::bug, sql + " gave " + std::to_string(rows.size()) + " rows, not one");
   return rows.string(0, 0);
 }
 

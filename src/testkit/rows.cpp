@@ -12,7 +12,8 @@ Value Cell::value(Type type, Arena& arena) const {
   return text_ ? parse_value(type, *text_, arena) : Value::null();
 }
 
-std::shared_ptr<const Schema> make_schema(const std::string& table, std::vector<Field> fields, std::size_t key_fields) {
+std::shared_ptr<const Schema> make_schema(const std::string& table, std::vector<Field> fields,
+                                          std::size_t key_fields) {
   auto schema = std::make_shared<Schema>();
   schema->table = table;
   schema->fields = std::move(fields);
@@ -34,7 +35,8 @@ Field field(std::string name, Type type, bool nullable) {
 void BatchBuilder::fill(std::span<Value> row, const Cells& cells) {
   const Schema& schema = batch_.schema();
   ASSERT_EQ(cells.size(), schema.fields.size()) << "a test's row has another number of cells than its schema";
-  for (std::size_t i = 0; i < cells.size(); ++i) row[i] = cells[i].value(schema.fields[i].type, batch_.arena());
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    row[i] = cells[i].value(schema.fields[i].type, batch_.arena());
 }
 
 BatchBuilder& BatchBuilder::upsert(const Cells& cells) {

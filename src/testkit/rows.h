@@ -17,10 +17,10 @@ namespace syncflow::testkit {
 /// One cell as tests write it: a canonical text, null or absent.
 class Cell {
  public:
-  Cell(std::nullptr_t) {}  // NOLINT: tests write {1, nullptr, "a"}
-  Cell(const char* text) : text_(text) {}  // NOLINT
-  Cell(std::string text) : text_(std::move(text)) {}  // NOLINT
-  Cell(int number) : text_(std::to_string(number)) {}  // NOLINT
+  Cell(std::nullptr_t) {}                                            // NOLINT: tests write {1, nullptr, "a"}
+  Cell(const char* text) : text_(text) {}                            // NOLINT
+  Cell(std::string text) : text_(std::move(text)) {}                 // NOLINT
+  Cell(int number) : text_(std::to_string(number)) {}                // NOLINT
   Cell(std::optional<std::string> text) : text_(std::move(text)) {}  // NOLINT
 
   /// A cell that keeps what the destination has.
@@ -40,7 +40,8 @@ class Cell {
 using Cells = std::vector<Cell>;
 
 /// A schema whose first `key_fields` fields are the key.
-std::shared_ptr<const Schema> make_schema(const std::string& table, std::vector<Field> fields, std::size_t key_fields = 1);
+std::shared_ptr<const Schema> make_schema(const std::string& table, std::vector<Field> fields,
+                                          std::size_t key_fields = 1);
 Field field(std::string name, Type type, bool nullable = true);
 
 /// Builds a batch change by change.

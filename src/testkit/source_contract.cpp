@@ -51,10 +51,12 @@ SourceSpec SourceContract::spec(Strategy strategy) const {
   spec.table = items_->name();
   spec.strategy = strategy;
   if (strategy == Strategy::cursor) spec.cursor = "updated_at";
+  spec.overlap = GetParam().overlap;
   return spec;
 }
 
-Position SourceContract::read_on(Source& source, const Position& position, Replica& replica, std::size_t max_rows) {
+Position SourceContract::read_on(Source& source, const Position& position, Replica& replica,
+                                 std::size_t max_rows) {
   source.open(position);
   for (int count = 0; count < kMostBatches; ++count) {
     const Batch batch = source.next(max_rows, 8u << 20);

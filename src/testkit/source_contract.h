@@ -15,7 +15,7 @@ struct TypeSample {
   std::string type;     ///< as in CREATE TABLE: "numeric(10,2)"
   std::string literal;  ///< as in INSERT: "'1.50'"
   Type canonical = Type::text;
-  std::string text;     ///< the canonical text
+  std::string text;  ///< the canonical text
 };
 
 /// A value that cannot be carried: its row must be refused by field, the others not touched.
@@ -27,6 +27,8 @@ struct UnreadableSample {
 struct SourceCase : DatabaseCase {
   std::vector<TypeSample> samples;
   std::vector<UnreadableSample> unreadable;
+  /// Where the login sees little, the default overlap outlasts any test that restarts at every batch.
+  std::optional<Duration> overlap;
   /// Several sessions can hold written rows open at once.
   bool several_writers = true;
   /// What another session runs so that reading `items` waits until it ends; empty: nothing makes a read wait.
@@ -50,7 +52,8 @@ class SourceContract : public ::testing::TestWithParam<SourceCase> {
   /// Reads on from `position` to the end, into `replica`; `max_rows` a batch. Returns where the next read begins.
   Position read_on(Source& source, const Position& position, Replica& replica, std::size_t max_rows = 1000);
   /// The same with a new source for each of the first batches, as if the process had died after it.
-  Position read_with_restarts(const SourceSpec& spec, Position position, Replica& replica, std::size_t max_rows);
+  Position read_with_restarts(const SourceSpec& spec, Position position, Replica& replica,
+                              std::size_t max_rows);
   /// Everything from the start.
   Replica read_all(const SourceSpec& spec, std::size_t max_rows = 1000);
 
@@ -68,12 +71,12 @@ class SourceValueContract : public SourceContract {};
 int link_source_contract();
 int link_source_value_contract();
 
-#define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                                       \
-  [[maybe_unused]] const int prefix##_source_contract =                                                             \
-      ::syncflow::testkit::link_source_contract() + ::syncflow::testkit::link_source_value_contract();              \
-  INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                                  \
-                           [](const auto& tested) { return tested.param.name; });                                   \
-  INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                             \
+#define SYNCFLOW_SOURCE_CONTRACT(prefix, ...)                                                          \
+  [[maybe_unused]] const int prefix##_source_contract =                                                \
+      ::syncflow::testkit::link_source_contract() + ::syncflow::testkit::link_source_value_contract(); \
+  INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                     \
+                           [](const auto& tested) { return tested.param.name; });                      \
+  INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                \
                            [](const auto& tested) { return tested.param.name; })
 
 }  // namespace syncflow::testkit

@@ -29,16 +29,19 @@ TEST_P(SourceValueContract, ReadsEveryTypeLosslesslyByLoadAndByFetch) {
     const TypeSample& sample = samples[i];
     SCOPED_TRACE(sample.type + " " + sample.literal.substr(0, 80));
     const std::string table = fmt::format("sample_{}", i);
-    database_->run(fmt::format("CREATE TABLE {} ({} {} NOT NULL, v {}, PRIMARY KEY ({})){}", dialect().quoted(table),
-                               dialect().quoted("id"), dialect().integer, sample.type, dialect().quoted("id"),
-                               dialect().table_suffix));
-    database_->run(fmt::format("INSERT INTO {} VALUES (1, {}), (2, NULL)", dialect().quoted(table), sample.literal));
+    database_->run(fmt::format("CREATE TABLE {} ({} {} NOT NULL, v {}, PRIMARY KEY ({})){}",
+                               dialect().quoted(table), dialect().quoted("id"), dialect().integer,
+                               sample.type, dialect().quoted("id"), dialect().table_suffix));
+    database_->run(
+        fmt::format("INSERT INTO {} VALUES (1, {}), (2, NULL)", dialect().quoted(table), sample.literal));
     const auto source = connection().open_source(diff_of(table));
-    EXPECT_EQ(source->schema()->fields.at(1).type, sample.canonical) << name_of(source->schema()->fields.at(1).type);
+    EXPECT_EQ(source->schema()->fields.at(1).type, sample.canonical)
+        << name_of(source->schema()->fields.at(1).type);
 
     Replica loaded(true);
     read_on(*source, {}, loaded);
-    for (const auto& [key, refusal] : loaded.refused()) ADD_FAILURE() << key.to_json() << " refused: " << refusal.reason;
+    for (const auto& [key, refusal] : loaded.refused())
+      ADD_FAILURE() << key.to_json() << " refused: " << refusal.reason;
     if (!loaded.rows().count(Key{{"1"}}) || !loaded.rows().count(Key{{"2"}})) continue;
     EXPECT_EQ(loaded.rows().at(Key{{"1"}}).at(1), sample.text);
     EXPECT_EQ(loaded.rows().at(Key{{"2"}}).at(1), std::nullopt);
@@ -54,9 +57,9 @@ TEST_P(SourceValueContract, ARowThatCannotBeReadLosslesslyIsRefusedByFieldAndThe
   for (std::size_t i = 0; i < samples.size(); ++i) {
     SCOPED_TRACE(samples[i].type + " " + samples[i].literal);
     const std::string table = fmt::format("unreadable_{}", i);
-    database_->run(fmt::format("CREATE TABLE {} ({} {} NOT NULL, v {}, PRIMARY KEY ({})){}", dialect().quoted(table),
-                               dialect().quoted("id"), dialect().integer, samples[i].type, dialect().quoted("id"),
-                               dialect().table_suffix));
+    database_->run(fmt::format("CREATE TABLE {} ({} {} NOT NULL, v {}, PRIMARY KEY ({})){}",
+                               dialect().quoted(table), dialect().quoted("id"), dialect().integer,
+                               samples[i].type, dialect().quoted("id"), dialect().table_suffix));
     database_->run(fmt::format("INSERT INTO {} VALUES (1, NULL), (2, {}), (3, NULL)", dialect().quoted(table),
                                samples[i].literal));
     const Replica replica = read_all(diff_of(table));
@@ -92,8 +95,9 @@ TEST_P(SourceValueContract, ReadsTextsAsTheyAre) {
 
 TEST_P(SourceValueContract, NamesThatLookLikeAnAttackAreOnlyNames) {
   const std::string longest(dialect().longest_identifier, 'n');
-  for (const std::string& name : {std::string("a\"; DROP TABLE items; --"), std::string("it's `quoted` [here]"),
-                                  std::string("two\nlines"), std::string("ünïcödé 表"), std::string("Select"), longest}) {
+  for (const std::string& name :
+       {std::string("a\"; DROP TABLE items; --"), std::string("it's `quoted` [here]"),
+        std::string("two\nlines"), std::string("ünïcödé 表"), std::string("Select"), longest}) {
     SCOPED_TRACE(name);
     const std::string table = dialect().quoted(name), id = dialect().quoted("id " + name.substr(0, 20)),
                       stamp = dialect().quoted("s " + name.substr(0, 20));
@@ -118,12 +122,14 @@ TEST_P(SourceValueContract, NamesThatLookLikeAnAttackAreOnlyNames) {
 
 TEST_P(SourceValueContract, KeysOfSeveralTextsAreReadFetchedAndScanned) {
   database_->run(fmt::format("CREATE TABLE {} (a {} NOT NULL, b {} NOT NULL, {} {}, PRIMARY KEY (a, b)){}",
-                             dialect().quoted("pairs"), dialect().key_text, dialect().integer, dialect().quoted("name"),
-                             dialect().text, dialect().table_suffix));
-  const std::vector<std::string> words = {"", "A", "a", "b", "it's", "z\\", "ä", "日本", "🙂", "a b", "a\"b"};
+                             dialect().quoted("pairs"), dialect().key_text, dialect().integer,
+                             dialect().quoted("name"), dialect().text, dialect().table_suffix));
+  const std::vector<std::string> words = {"",  "A",    "a",    "b",   "it's", "z\\",
+                                          "ä", "日本", "🙂", "a b", "a\"b"};
   for (const std::string& word : words)
     for (int b = -1; b <= 1; ++b)
-      database_->run(fmt::format("INSERT INTO {} VALUES ({}, {}, 'x')", dialect().quoted("pairs"), dialect().literal(word), b));
+      database_->run(fmt::format("INSERT INTO {} VALUES ({}, {}, 'x')", dialect().quoted("pairs"),
+                                 dialect().literal(word), b));
   Replica replica(true);
   read_with_restarts(diff_of("pairs"), {}, replica, 2);
   EXPECT_EQ(replica.rows().size(), words.size() * 3);

@@ -140,20 +140,20 @@ void Session::Wire::shut() {
 
 /// What the library's waits need to know while it connects, when no stop callback can reach its socket yet.
 struct Session::Waiting {
-  Waiting(Wire& wire, const std::stop_token& stop) : wire(wire), stop(stop) { waiting_ = this; }
-  ~Waiting() { waiting_ = nullptr; }
+  Waiting(Wire& wire, const std::stop_token& stop) : wire(wire), stop(stop) { current = this; }
+  ~Waiting() { current = nullptr; }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
   Wire& wire;
   const std::stop_token& stop;
 };
-thread_local Session::Waiting* Session::waiting_ = nullptr;
+thread_local Session::Waiting* Session::current = nullptr;
 
 /// The library's wait for its socket. While it connects it tries one address after the other, each with a socket of
 /// its own, and waits for each to become writable. Its TLS handshake waits elsewhere, where only `shut` reaches it.
 int Session::wait(my_socket socket, my_bool for_reading, int timeout_milliseconds) {
-  const auto stopped = [] { return waiting_ && waiting_->stop.stop_requested(); };
-  if (waiting_ && !for_reading) waiting_->wire.take(socket);
+  const auto stopped = [] { return current && current->stop.stop_requested(); };
+  if (current && !for_reading) current->wire.take(socket);
   pollfd poll_for{socket, static_cast<short>(for_reading ? POLLIN : POLLOUT), 0};
   const bool for_ever = timeout_milliseconds <= 0;
   auto left = std::chrono::milliseconds(timeout_milliseconds);

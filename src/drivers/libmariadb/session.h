@@ -138,7 +138,7 @@ class Session {
   };
   static int wait(my_socket socket, my_bool for_reading, int timeout_milliseconds);
   struct Waiting;
-  static thread_local Waiting* waiting_;
+  static thread_local Waiting* current;
 
   Target target_;
   std::stop_token stop_;

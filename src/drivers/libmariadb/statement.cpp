@@ -235,6 +235,8 @@ bool Statement::fetch() {
   mysql_stmt_attr_set(handle_.get(), STMT_ATTR_CB_USER_DATA, this);
   switch (mysql_stmt_fetch(handle_.get())) {
     case 0: return true;
+    // It speaks of bound buffers, and there are none: cells are taken from the packet as they are.
+    case MYSQL_DATA_TRUNCATED: return true;
     case MYSQL_NO_DATA: return false;
     default: fail("reading rows of " + sql_);
   }
@@ -244,9 +246,11 @@ void Statement::close() { mysql_stmt_free_result(handle_.get()); }
 
 void Statement::fail(std::string_view doing) {
   MYSQL_STMT* handle = handle_.get();
-  // What goes wrong while rows arrive is only noted on the connection.
-  if (mysql_stmt_errno(handle) == 0) session_->fail(doing);
-  session_->fail(doing, {mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle), mysql_stmt_error(handle)});
+  if (mysql_stmt_errno(handle) != 0)
+    session_->fail(doing, {mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle), mysql_stmt_error(handle)});
+  // What fails while rows of an unbuffered result arrive is only known to the connection.
+  MYSQL* connection = session_->handle_.get();
+  session_->fail(doing, {mysql_errno(connection), mysql_sqlstate(connection), mysql_error(connection)});
 }
 
 }  // namespace syncflow::mysql

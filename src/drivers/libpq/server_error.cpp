@@ -28,11 +28,11 @@ constexpr std::array kKinds = std::to_array<std::pair<std::string_view, ErrorKin
     {"42P02", ErrorKind::bug},        // undefined parameter
     {"53", ErrorKind::unavailable},   // disk full, out of memory, too many connections
     {"53400", ErrorKind::bad_config},
-    {"55006", ErrorKind::conflict},  // object in use
-    {"55P03", ErrorKind::conflict},  // lock not available
-    {"57", ErrorKind::unavailable},  // shutdown, starting up, statement cancelled
-    {"57P04", ErrorKind::not_found}, // database dropped
-    {"58", ErrorKind::unavailable},  // input and output of the server
+    {"55006", ErrorKind::conflict},   // object in use
+    {"55P03", ErrorKind::conflict},   // lock not available
+    {"57", ErrorKind::unavailable},   // shutdown, starting up, statement cancelled
+    {"57P04", ErrorKind::not_found},  // database dropped
+    {"58", ErrorKind::unavailable},   // input and output of the server
     {"F0", ErrorKind::unavailable},
     {"XX000", ErrorKind::unavailable},  // internal error: often passes, a retry shows
 });
@@ -85,10 +85,12 @@ ServerError server_error(const PGresult* result) {
 
 std::string sqlstate_in(std::string_view verbose_message) {
   const auto is_code = [](std::string_view text) {
-    return text.size() == 5 && text.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos &&
+    return text.size() == 5 &&
+           text.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos &&
            text.find_first_of("0123456789") != std::string_view::npos;
   };
-  for (auto at = verbose_message.find(":  "); at != std::string_view::npos; at = verbose_message.find(":  ", at + 3)) {
+  for (auto at = verbose_message.find(":  "); at != std::string_view::npos;
+       at = verbose_message.find(":  ", at + 3)) {
     const auto code = verbose_message.substr(at + 3, 5);
     if (is_code(code) && verbose_message.substr(at + 8, 2) == ": ") return std::string(code);
   }

@@ -37,7 +37,8 @@ std::string trimmed(std::string text) {
 
 /// The message of a failed login without the parts that verbose mode adds.
 std::string readable(std::string message, const std::string& sqlstate) {
-  if (const auto location = message.find("\nLOCATION:"); location != std::string::npos) message.resize(location);
+  if (const auto location = message.find("\nLOCATION:"); location != std::string::npos)
+    message.resize(location);
   if (const auto code = message.find(":  " + sqlstate + ": "); !sqlstate.empty() && code != std::string::npos)
     message.replace(code, sqlstate.size() + 5, ": ");
   return trimmed(std::move(message));
@@ -48,21 +49,26 @@ Error login_error(const Target& target, const std::string& message) {
   const std::string said = readable(message, sqlstate);
   const auto says = [&](const char* part) { return said.find(part) != std::string::npos; };
   if (sqlstate.starts_with("28"))
-    return {ErrorKind::unauthorized, fmt::format("PostgreSQL {} refuses user \"{}\": {}; correct user and password",
-                                                 target.place(), target.user, said)};
+    return {ErrorKind::unauthorized,
+            fmt::format("PostgreSQL {} refuses user \"{}\": {}; correct user and password", target.place(),
+                        target.user, said)};
   if (sqlstate == "3D000")
-    return {ErrorKind::not_found, fmt::format("PostgreSQL {} has no database \"{}\": create it or correct \"database\"",
-                                              target.place(), target.database)};
+    return {ErrorKind::not_found,
+            fmt::format("PostgreSQL {} has no database \"{}\": create it or correct \"database\"",
+                        target.place(), target.database)};
   if (sqlstate.empty() && says("does not support SSL"))
-    return {ErrorKind::bad_config,
-            fmt::format("PostgreSQL {} does not offer TLS: {}; set up TLS there, or \"tls: disable\" if the way to it "
-                        "is safe",
-                        target.place(), said)};
+    return {
+        ErrorKind::bad_config,
+        fmt::format(
+            "PostgreSQL {} does not offer TLS: {}; set up TLS there, or \"tls: disable\" if the way to it "
+            "is safe",
+            target.place(), said)};
   if (sqlstate.empty() && (says("certificate") || says("SSL error")))
     return {ErrorKind::bad_config,
-            fmt::format("the TLS certificate of PostgreSQL {} is not accepted: {}; name the authority that signed it "
-                        "under \"ca_file\", or set \"tls: require\" to go without this check",
-                        target.place(), said)};
+            fmt::format(
+                "the TLS certificate of PostgreSQL {} is not accepted: {}; name the authority that signed it "
+                "under \"ca_file\", or set \"tls: require\" to go without this check",
+                target.place(), said)};
   return {sqlstate.empty() ? ErrorKind::unavailable : kind_of(sqlstate),
           fmt::format("cannot connect to PostgreSQL {}: {}", target.place(), said)};
 }
@@ -74,7 +80,8 @@ std::int64_t Rows::integer(int row, int column) const {
   std::int64_t number = 0;
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (problem != std::errc() || end != digits.data() + digits.size())
-    throw Error(ErrorKind::bug, fmt::format("PostgreSQL answered \"{}\" where a whole number was asked for", digits));
+    throw Error(ErrorKind::bug,
+                fmt::format("PostgreSQL answered \"{}\" where a whole number was asked for", digits));
   return number;
 }
 
@@ -105,7 +112,8 @@ void Session::connect() {
   settings["client_encoding"] = "UTF8";
   settings["gssencmode"] = "disable";
   settings["sslmode"] = tls == Tls::disable ? "disable" : tls == Tls::require ? "require" : "verify-full";
-  if (tls == Tls::verify) settings["sslrootcert"] = target_.ca_file.empty() ? system_ca_file() : target_.ca_file;
+  if (tls == Tls::verify)
+    settings["sslrootcert"] = target_.ca_file.empty() ? system_ca_file() : target_.ca_file;
   // A machine that vanished without a word is noticed by the kernel.
   settings["keepalives_idle"] = "30";
   settings["keepalives_interval"] = "10";
@@ -123,19 +131,23 @@ void Session::connect() {
   if (!handle_) throw Error(ErrorKind::unavailable, "out of memory while connecting to PostgreSQL");
   // In verbose form the message of a refused login carries its SQLSTATE; its words are in the server's language.
   PQsetErrorVerbosity(handle_.get(), PQERRORS_VERBOSE);
-  PQsetNoticeReceiver(handle_.get(), [](void*, const PGresult*) {}, nullptr);
+  PQsetNoticeReceiver(
+      handle_.get(), [](void*, const PGresult*) {}, nullptr);
 
   const auto deadline = std::chrono::steady_clock::now() + target_.connect_timeout;
   auto state = PQstatus(handle_.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   while (state != PGRES_POLLING_OK) {
     if (state == PGRES_POLLING_FAILED) throw login_error(target_, PQerrorMessage(handle_.get()));
     if (stop_.stop_requested())
-      throw Error(ErrorKind::cancelled, fmt::format("asked to stop while connecting to PostgreSQL {}", target_.place()));
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      throw Error(ErrorKind::cancelled,
+                  fmt::format("asked to stop while connecting to PostgreSQL {}", target_.place()));
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left <= 0ms)
-      throw Error(ErrorKind::unavailable, fmt::format("PostgreSQL {} did not answer within {} s", target_.place(),
-                                                      target_.connect_timeout / 1s));
-    pollfd waiting{PQsocket(handle_.get()), static_cast<short>(state == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
+      throw Error(ErrorKind::unavailable, fmt::format("PostgreSQL {} did not answer within {} s",
+                                                      target_.place(), target_.connect_timeout / 1s));
+    pollfd waiting{PQsocket(handle_.get()),
+                   static_cast<short>(state == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
     if (poll(&waiting, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, kWakeUp).count())) > 0)
       state = PQconnectPoll(handle_.get());
   }
@@ -146,6 +158,9 @@ void Session::connect() {
 
 void Session::set_up() {
   execute(kSettings);
+  // Such a database does not know what its texts are: asked for UTF-8 it refuses whole results for one byte that
+  // is none. Each text is checked where it is read.
+  if (parameter("server_encoding") == "SQL_ASCII") execute("SET client_encoding = SQL_ASCII");
   // A server that computes for a client that went away notices it, and lets go of its locks. Older ones and
   // some systems cannot: they do without.
   attempt("SET client_connection_check_interval = '5s'");
@@ -182,11 +197,13 @@ void Session::wait(bool for_writing) {
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   for (;;) {
     if (stop_.stop_requested()) give_up(ErrorKind::cancelled, "asked to stop");
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left <= 0ms)
       give_up(ErrorKind::unavailable, fmt::format("the server was silent for {} s", patience_ / 1s));
     pollfd waiting{PQsocket(handle_.get()), static_cast<short>(for_writing ? POLLIN | POLLOUT : POLLIN), 0};
-    if (poll(&waiting, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, kWakeUp).count())) <= 0) continue;
+    if (poll(&waiting, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, kWakeUp).count())) <= 0)
+      continue;
     if ((waiting.revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(handle_.get())) connection_lost();
     return;
   }
@@ -218,13 +235,10 @@ Answer Session::collect() {
     switch (PQresultStatus(result.get())) {
       case PGRES_COMMAND_OK:
       case PGRES_TUPLES_OK:
-      case PGRES_EMPTY_QUERY:
-        answer.rows = Rows(std::move(result));
-        break;
+      case PGRES_EMPTY_QUERY: answer.rows = Rows(std::move(result)); break;
       case PGRES_COPY_IN:
       case PGRES_COPY_OUT:
-      case PGRES_COPY_BOTH:
-        give_up(ErrorKind::bug, "a COPY was begun where none was expected");
+      case PGRES_COPY_BOTH: give_up(ErrorKind::bug, "a COPY was begun where none was expected");
       default:
         if (!refused_) refused_ = server_error(result.get());
     }
@@ -249,8 +263,8 @@ Answer Session::attempt(const std::string& sql, const Parameters& parameters) {
   begin();
   std::vector<const char*> values;
   for (const auto& parameter : parameters) values.push_back(parameter ? parameter->c_str() : nullptr);
-  if (!PQsendQueryParams(handle_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                         nullptr, 0))
+  if (!PQsendQueryParams(handle_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
+                         nullptr, nullptr, 0))
     connection_lost();
   flush();
   return collect();

@@ -25,7 +25,8 @@ class Rows {
   bool is_null(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
   /// Empty when null.
   std::string_view text(int row, int column) const {
-    return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+    return {PQgetvalue(result_.get(), row, column),
+            static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
   }
   std::string string(int row, int column) const { return std::string(text(row, column)); }
   bool boolean(int row, int column) const { return text(row, column) == "t"; }
@@ -88,6 +89,8 @@ class Session {
 
   /// Why the last statement was refused; empty: it was not.
   const std::optional<ServerError>& refused() const { return refused_; }
+  /// After a clean-up whose own end nobody asks for.
+  void remember_refusal(const std::optional<ServerError>& refused) { refused_ = refused; }
   const Target& target() const { return target_; }
   /// "PostgreSQL db:5432/shop: …": the error as an Error by `kind_of`.
   Error to_error(const ServerError& error) const;

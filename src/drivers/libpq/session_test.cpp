@@ -30,14 +30,18 @@ Thrown thrown_by(const Act& act) {
 
 TEST(PostgresErrors, HaveAKindThatSaysWhatHappensNext) {
   const std::pair<const char*, ErrorKind> cases[] = {
-      {"28P01", ErrorKind::unauthorized}, {"28000", ErrorKind::unauthorized}, {"3D000", ErrorKind::not_found},
-      {"42P01", ErrorKind::not_found},    {"3F000", ErrorKind::not_found},    {"42703", ErrorKind::bad_config},
-      {"42501", ErrorKind::forbidden},    {"40P01", ErrorKind::conflict},     {"40001", ErrorKind::conflict},
-      {"55P03", ErrorKind::conflict},     {"53100", ErrorKind::unavailable},  {"53300", ErrorKind::unavailable},
-      {"53400", ErrorKind::bad_config},   {"57P01", ErrorKind::unavailable},  {"57P03", ErrorKind::unavailable},
-      {"57014", ErrorKind::unavailable},  {"57P04", ErrorKind::not_found},    {"25006", ErrorKind::bad_config},
-      {"08006", ErrorKind::unavailable},  {"42601", ErrorKind::bug},          {"23505", ErrorKind::bad_config},
-      {"22003", ErrorKind::bad_config},   {"XX000", ErrorKind::unavailable},  {"XX001", ErrorKind::bad_config},
+      {"28P01", ErrorKind::unauthorized}, {"28000", ErrorKind::unauthorized},
+      {"3D000", ErrorKind::not_found},    {"42P01", ErrorKind::not_found},
+      {"3F000", ErrorKind::not_found},    {"42703", ErrorKind::bad_config},
+      {"42501", ErrorKind::forbidden},    {"40P01", ErrorKind::conflict},
+      {"40001", ErrorKind::conflict},     {"55P03", ErrorKind::conflict},
+      {"53100", ErrorKind::unavailable},  {"53300", ErrorKind::unavailable},
+      {"53400", ErrorKind::bad_config},   {"57P01", ErrorKind::unavailable},
+      {"57P03", ErrorKind::unavailable},  {"57014", ErrorKind::unavailable},
+      {"57P04", ErrorKind::not_found},    {"25006", ErrorKind::bad_config},
+      {"08006", ErrorKind::unavailable},  {"42601", ErrorKind::bug},
+      {"23505", ErrorKind::bad_config},   {"22003", ErrorKind::bad_config},
+      {"XX000", ErrorKind::unavailable},  {"XX001", ErrorKind::bad_config},
   };
   for (const auto& [sqlstate, kind] : cases) EXPECT_EQ(kind_of(sqlstate), kind) << sqlstate;
 }
@@ -49,14 +53,18 @@ TEST(PostgresErrors, DoNotRepeatValues) {
 }
 
 TEST(PostgresErrors, AreFoundInVerboseMessages) {
-  EXPECT_EQ(sqlstate_in("connection to server at \"::1\", port 5432 failed: FATAL:  28P01: password authentication failed"),
-            "28P01");
+  EXPECT_EQ(
+      sqlstate_in(
+          "connection to server at \"::1\", port 5432 failed: FATAL:  28P01: password authentication failed"),
+      "28P01");
   EXPECT_EQ(sqlstate_in("could not connect: Connection refused"), "");
 }
 
 TEST(PostgresTarget, KnowsThisMachine) {
-  for (const char* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1", "/var/run/postgresql"}) EXPECT_TRUE(is_loopback(host));
-  for (const char* host : {"db.example.com", "10.0.0.1", "128.0.0.1", "localhost.example.com"}) EXPECT_FALSE(is_loopback(host));
+  for (const char* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1", "/var/run/postgresql"})
+    EXPECT_TRUE(is_loopback(host));
+  for (const char* host : {"db.example.com", "10.0.0.1", "128.0.0.1", "localhost.example.com"})
+    EXPECT_FALSE(is_loopback(host));
 }
 
 TEST(PostgresTarget, ChecksCertificatesUnlessOnThisMachineOrToldOtherwise) {
@@ -82,7 +90,8 @@ TEST(PostgresSession, SpeaksUtf8AndUtcWhateverTheDatabaseSays) {
   database.run("ALTER DATABASE " + database.name() + " SET datestyle = 'German'");
   database.run("ALTER DATABASE " + database.name() + " SET statement_timeout = '1s'");
   Session session(database.target(), {});
-  const Rows rows = session.execute("SELECT '2024-07-01 12:00+02'::timestamptz, current_setting('statement_timeout'), 'ä'");
+  const Rows rows =
+      session.execute("SELECT '2024-07-01 12:00+02'::timestamptz, current_setting('statement_timeout'), 'ä'");
   EXPECT_EQ(rows.string(0, 0), "2024-07-01 10:00:00+00");
   EXPECT_EQ(rows.string(0, 1), "0");
   EXPECT_EQ(rows.string(0, 2), "ä");
@@ -92,7 +101,8 @@ TEST(PostgresSession, BindsWhatItIsGiven) {
   SYNCFLOW_NEEDS_POSTGRESQL();
   PostgresDatabase database;
   Session session(database.target(), {});
-  const Rows rows = session.query("SELECT $1::text, $2::int + 1, $3::text IS NULL", {"'; DROP TABLE x; --", "41", std::nullopt});
+  const Rows rows = session.query("SELECT $1::text, $2::int + 1, $3::text IS NULL",
+                                  {"'; DROP TABLE x; --", "41", std::nullopt});
   EXPECT_EQ(rows.string(0, 0), "'; DROP TABLE x; --");
   EXPECT_EQ(rows.integer(0, 1), 42);
   EXPECT_TRUE(rows.boolean(0, 2));
@@ -140,7 +150,8 @@ TEST(PostgresSession, GivesUpAWaitWithinASecondOfAStopRequest) {
   PostgresDatabase database;
   std::stop_source stop;
   Session session(database.target(), stop.get_token());
-  auto waiting = std::async(std::launch::async, [&] { return thrown_by([&] { session.execute("SELECT pg_sleep(60)"); }); });
+  auto waiting = std::async(std::launch::async,
+                            [&] { return thrown_by([&] { session.execute("SELECT pg_sleep(60)"); }); });
   while (database.value("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'") == "0") {
   }
   const auto asked = std::chrono::steady_clock::now();
@@ -163,7 +174,8 @@ TEST(PostgresSession, RepeatsWhatTheServerSaidBeforeItHungUp) {
   SYNCFLOW_NEEDS_POSTGRESQL();
   PostgresDatabase database;
   Session session(database.target(), {});
-  database.run("SELECT pg_terminate_backend(" + session.execute("SELECT pg_backend_pid()").string(0, 0) + ", 10000)");
+  database.run("SELECT pg_terminate_backend(" + session.execute("SELECT pg_backend_pid()").string(0, 0) +
+               ", 10000)");
   const Thrown thrown = thrown_by([&] { session.execute("SELECT 1"); });
   EXPECT_EQ(thrown.kind, ErrorKind::unavailable);
   EXPECT_NE(thrown.message.find("57P01"), std::string::npos) << thrown.message;
@@ -173,13 +185,15 @@ TEST(PostgresSession, KeepsRowsOutOfItsErrors) {
   SYNCFLOW_NEEDS_POSTGRESQL();
   PostgresDatabase database;
   Session session(database.target(), {});
-  session.execute("CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE); INSERT INTO t VALUES (1, 'ann@example.com')");
+  session.execute(
+      "CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE); INSERT INTO t VALUES (1, 'ann@example.com')");
   const Answer answer = session.attempt("INSERT INTO t VALUES (2, 'ann@example.com')");
   ASSERT_TRUE(answer.refused);
   EXPECT_TRUE(answer.refused->is("23505"));
   EXPECT_EQ(answer.refused->constraint, "t_email_key");
   EXPECT_EQ(answer.refused->sentence().find("example.com"), std::string::npos) << answer.refused->sentence();
-  EXPECT_EQ(session.attempt("SELECT 'ann@example.com'::int").refused->sentence().find("example.com"), std::string::npos);
+  EXPECT_EQ(session.attempt("SELECT 'ann@example.com'::int").refused->sentence().find("example.com"),
+            std::string::npos);
 }
 
 TEST(PostgresSession, CopiesInAndOutMoreThanAnyBufferHolds) {

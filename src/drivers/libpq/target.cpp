@@ -38,10 +38,12 @@ std::string literal(std::string_view text) {
 
 std::string system_ca_file() {
   // libpq 15 cannot be told to take the system's authorities, only a file (libpq 16: sslrootcert=system).
-  for (const char* file : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"})
+  for (const char* file :
+       {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"})
     if (std::filesystem::exists(file)) return file;
   throw Error(ErrorKind::bad_config,
-              "no certificate authorities are installed here: install ca-certificates, or name a file under \"ca_file\"");
+              "no certificate authorities are installed here: install ca-certificates, or name a file under "
+              "\"ca_file\"");
 }
 
 }  // namespace syncflow::libpq

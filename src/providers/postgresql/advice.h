@@ -11,6 +11,7 @@ namespace syncflow::postgresql {
 
 /// The error of a statement on the table, with what a person can do about it: the GRANT that is missing,
 /// the column that is gone, the full disk, the replica. `rights`: what the work needs ("SELECT").
-Error with_advice(const Error& error, const libpq::Session& session, const TableName& table, std::string_view rights);
+Error with_advice(const Error& error, const libpq::Session& session, const TableName& table,
+                  std::string_view rights);
 
 }  // namespace syncflow::postgresql

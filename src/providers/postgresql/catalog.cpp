@@ -131,7 +131,8 @@ Index index_at(const libpq::Rows& rows, int row) {
   index.deferrable = rows.boolean(row, 5);
   index.partial = rows.boolean(row, 6);
   index.ordered = rows.boolean(row, 7);
-  for (const std::string& number : split(rows.string(row, 8), ' ')) index.columns.push_back(std::stoi(number));
+  for (const std::string& number : split(rows.string(row, 8), ' '))
+    index.columns.push_back(std::stoi(number));
   return index;
 }
 
@@ -165,16 +166,19 @@ void fill(libpq::Session& session, std::vector<Relation>& relations) {
 }  // namespace
 
 bool Index::guards() const {
-  return unique && valid && !deferrable && !partial && std::find(columns.begin(), columns.end(), 0) == columns.end();
+  return unique && valid && !deferrable && !partial &&
+         std::find(columns.begin(), columns.end(), 0) == columns.end();
 }
 
 const Column* Relation::find(std::string_view column) const {
-  const auto found = std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == column; });
+  const auto found =
+      std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == column; });
   return found == columns.end() ? nullptr : &*found;
 }
 
 const Column* Relation::find_number(int number) const {
-  const auto found = std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.number == number; });
+  const auto found =
+      std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.number == number; });
   return found == columns.end() ? nullptr : &*found;
 }
 
@@ -189,8 +193,8 @@ std::string_view Relation::kind_name() const {
 
 std::optional<Relation> find_relation(libpq::Session& session, const TableName& name) {
   const CatalogTransaction transaction(session);
-  const libpq::Rows rows =
-      session.query(std::string(kRelations) + " AND n.nspname = $1 AND c.relname = $2", {name.schema, name.table});
+  const libpq::Rows rows = session.query(std::string(kRelations) + " AND n.nspname = $1 AND c.relname = $2",
+                                         {name.schema, name.table});
   if (rows.size() == 0) return std::nullopt;
   std::vector<Relation> one{relation_at(rows, 0)};
   fill(session, one);
@@ -208,13 +212,15 @@ std::vector<Relation> list_relations(libpq::Session& session) {
 
 std::string missing_table(libpq::Session& session, const TableName& name) {
   const CatalogTransaction transaction(session);
-  const libpq::Rows schemas = session.execute("SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'");
+  const libpq::Rows schemas =
+      session.execute("SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'");
   std::vector<std::string> known;
   for (int row = 0; row < schemas.size(); ++row) known.push_back(schemas.string(row, 0));
   const bool has_schema = std::find(known.begin(), known.end(), name.schema) != known.end();
   const libpq::Rows rows = session.execute(std::string(kRelations) + kOfUsers);
   std::vector<std::string> tables;
-  for (int row = 0; row < rows.size(); ++row) tables.push_back(rows.string(row, 1) + "." + rows.string(row, 2));
+  for (int row = 0; row < rows.size(); ++row)
+    tables.push_back(rows.string(row, 1) + "." + rows.string(row, 2));
   std::string near = nearest(name.text(), tables);
   // The right name in another schema is nearer than any misspelling.
   for (const std::string& table : tables)

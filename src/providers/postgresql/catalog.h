@@ -13,10 +13,10 @@ namespace syncflow::postgresql {
 /// A type as the catalog knows it; domains are followed down to what they are made of.
 struct TypeInfo {
   std::uint32_t oid = 0;
-  char kind = 'b';       ///< pg_type.typtype: b base, c composite, e enum, m multirange, r range
-  std::string name;      ///< pg_type.typname: "int4", "citext"
-  std::string sql;       ///< without a length, for casts: "integer", "public.mood"
-  std::string output;    ///< the function that writes it as text, qualified and quoted
+  char kind = 'b';     ///< pg_type.typtype: b base, c composite, e enum, m multirange, r range
+  std::string name;    ///< pg_type.typname: "int4", "citext"
+  std::string sql;     ///< without a length, for casts: "integer", "public.mood"
+  std::string output;  ///< the function that writes it as text, qualified and quoted
 };
 
 struct Column {
@@ -31,8 +31,9 @@ struct Column {
   bool generated = false;        ///< GENERATED ALWAYS AS (…): cannot be written
   bool identity_always = false;  ///< GENERATED ALWAYS AS IDENTITY
   bool ascends = false;          ///< filled from a sequence that only counts up, one by one
-  bool folds = false;            ///< its equality is not that of its bytes: citext, nondeterministic collations
-  std::string equality = "=";    ///< of a type whose operators lie in a schema of their own: "OPERATOR(public.=)"
+  bool folds = false;  ///< its equality is not that of its bytes: citext, nondeterministic collations
+  std::string equality =
+      "=";  ///< of a type whose operators lie in a schema of their own: "OPERATOR(public.=)"
 };
 
 struct Index {
@@ -53,8 +54,9 @@ struct Index {
 struct Relation {
   std::uint32_t oid = 0;
   TableName name;
-  char kind = 'r';  ///< pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table
-  bool has_children = false;   ///< other tables inherit from it (partitions do not count)
+  char kind =
+      'r';  ///< pg_class.relkind: r table, p partitioned, v view, m materialised view, f foreign table
+  bool has_children = false;  ///< other tables inherit from it (partitions do not count)
   bool is_partition = false;
   long row_estimate = -1;
   std::vector<Column> columns;

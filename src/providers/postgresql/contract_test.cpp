@@ -45,7 +45,9 @@ class PostgresTestDatabase : public TestDatabase {
     }
     return out;
   }
-  std::unique_ptr<Session> open_session() override { return std::make_unique<LibpqSession>(database_.connect(role_)); }
+  std::unique_ptr<Session> open_session() override {
+    return std::make_unique<LibpqSession>(database_.connect(role_));
+  }
 
  private:
   SystemClock clock_;
@@ -116,13 +118,16 @@ std::vector<TypeSample> samples() {
       {"interval", "'1 mon -3 days 04:05:06.789'", Type::native, "1 mon -3 days +04:05:06.789"},
       {"uuid", "'6F1C1F6E-0000-4000-8000-00000000000f'", Type::uuid, "6f1c1f6e-0000-4000-8000-00000000000f"},
       {"json", "'{\"a\": 1,  \"a\": 2}'", Type::json, "{\"a\": 1,  \"a\": 2}"},
-      {"jsonb", "'{\"b\":1e400,\"a\":[null]}'", Type::json, "{\"a\": [null], \"b\": 1" + std::string(400, '0') + "}"},
+      {"jsonb", "'{\"b\":1e400,\"a\":[null]}'", Type::json,
+       "{\"a\": [null], \"b\": 1" + std::string(400, '0') + "}"},
       {"integer[]", "'{1,NULL,3}'", Type::array, "[1,null,3]"},
       {"integer[]", "'{}'", Type::array, "[]"},
       {"integer[]", "'[0:1]={1,2}'", Type::array, "[0:1]={\"1\",\"2\"}"},
-      {"text[]", "'{{a,NULL},{\"NULL\",\"q\\\"\\\\\"}}'", Type::array, "[[\"a\",null],[\"NULL\",\"q\\\"\\\\\"]]"},
+      {"text[]", "'{{a,NULL},{\"NULL\",\"q\\\"\\\\\"}}'", Type::array,
+       "[[\"a\",null],[\"NULL\",\"q\\\"\\\\\"]]"},
       {"numeric[]", "'{1.50,NaN}'", Type::array, "[1.50,\"NaN\"]"},
-      {"timestamptz[]", "'{2024-01-01 00:00:00+00,infinity}'", Type::array, "[\"2024-01-01T00:00:00Z\",\"infinity\"]"},
+      {"timestamptz[]", "'{2024-01-01 00:00:00+00,infinity}'", Type::array,
+       "[\"2024-01-01T00:00:00Z\",\"infinity\"]"},
       {"interval[]", "'{1 day}'", Type::array, "[\"1 day\"]"},
       {"bytea[]", "ARRAY['\\x00ff'::bytea]", Type::array, "[\"00ff\"]"},
       {"int4range", "'(1,5]'", Type::native, "[2,6)"},
@@ -148,6 +153,7 @@ SourceCase source_case(const std::string& name, bool sees_sessions) {
   out.make = maker(sees_sessions);
   out.dialect = dialect();
   out.samples = samples();
+  if (!sees_sessions) out.overlap = std::chrono::seconds(2);
   out.block_readers = {"BEGIN", "LOCK TABLE items IN ACCESS EXCLUSIVE MODE"};
   return out;
 }
@@ -188,7 +194,8 @@ DestinationCase destination_case() {
 
 }  // namespace
 
-SYNCFLOW_SOURCE_CONTRACT(PostgreSQL, source_case("SeesAllSessions", true), source_case("SeesOnlyTheHorizon", false));
+SYNCFLOW_SOURCE_CONTRACT(PostgreSQL, source_case("SeesAllSessions", true),
+                         source_case("SeesOnlyTheHorizon", false));
 SYNCFLOW_DESTINATION_CONTRACT(PostgreSQL, destination_case());
 
 }  // namespace syncflow::testkit

@@ -26,7 +26,8 @@ constexpr int kMostRefusedCopies = 3;
 // search_path stays as the login has it: triggers of the table run in our session and may count on it.
 // "Durable" must mean it, also where somebody traded it for speed.
 constexpr const char* kSettings =
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = "
+    "'off'";
 
 /// Constraints and unique indexes on a single column: a refusal that names them names the field.
 constexpr const char* kConstraintFields = R"sql(
@@ -39,8 +40,12 @@ SELECT x.relname, a.attname FROM pg_index i JOIN pg_class x ON x.oid = i.indexre
 
 }  // namespace
 
-StagedDestination::StagedDestination(const Settings& settings, const DestinationSpec& spec, std::stop_token stop)
-    : settings_(settings), spec_(spec), name_(parse_table_name(spec.table, settings.schema)), stop_(std::move(stop)) {}
+StagedDestination::StagedDestination(const Settings& settings, const DestinationSpec& spec,
+                                     std::stop_token stop)
+    : settings_(settings),
+      spec_(spec),
+      name_(parse_table_name(spec.table, settings.schema)),
+      stop_(std::move(stop)) {}
 
 libpq::Session& StagedDestination::session() {
   if (session_ && session_->usable()) return *session_;
@@ -56,8 +61,7 @@ auto StagedDestination::explaining(const Work& work) {
   try {
     return work();
   } catch (const Error& error) {
-    // What we found out ourselves names the table already.
-    if (!session_ || !session_->refused()) throw;
+    if (!session_) throw;
     throw with_advice(error, *session_, name_, "SELECT, INSERT, UPDATE, DELETE");
   }
 }
@@ -69,21 +73,27 @@ Prepared StagedDestination::prepare(bool dry_run) {
 Prepared StagedDestination::prepare_table(bool dry_run) {
   Prepared prepared;
   if (session().execute("SELECT pg_is_in_recovery()").boolean(0, 0))
-    throw Error(ErrorKind::bad_config, fmt::format("PostgreSQL {} is a replica and takes no writes: give the address of the primary",
-                                                   settings_.target.place()));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("PostgreSQL {} is a replica and takes no writes: give the address of the primary",
+                            settings_.target.place()));
   auto relation = find_relation(session(), name_);
   if (!relation) {
-    if (!spec_.create) throw Error(ErrorKind::bad_config, missing_table(session(), name_) + "; make it, or set \"create: true\"");
+    if (!spec_.create)
+      throw Error(ErrorKind::bad_config,
+                  missing_table(session(), name_) + "; make it, or set \"create: true\"");
     prepared.ddl = create_statement(spec_, name_, known_natives(session(), spec_.incoming));
     prepared.empty = true;
     if (dry_run) return prepared;
     const libpq::Answer made = session().attempt(prepared.ddl);
     if (made.refused && made.refused->is("3F000"))
-      throw Error(ErrorKind::not_found, fmt::format("there is no schema {}: CREATE SCHEMA {}", name_.schema, libpq::quoted(name_.schema)));
+      throw Error(ErrorKind::not_found, fmt::format("there is no schema {}: CREATE SCHEMA {}", name_.schema,
+                                                    libpq::quoted(name_.schema)));
     if (made.refused && made.refused->is("42501"))
-      throw Error(ErrorKind::forbidden,
-                  fmt::format("no right to create table {}: GRANT CREATE ON SCHEMA {} TO {}, or make the table by hand", name_.text(),
-                              libpq::quoted(name_.schema), libpq::quoted(settings_.target.user)));
+      throw Error(
+          ErrorKind::forbidden,
+          fmt::format(
+              "no right to create table {}: GRANT CREATE ON SCHEMA {} TO {}, or make the table by hand",
+              name_.text(), libpq::quoted(name_.schema), libpq::quoted(settings_.target.user)));
     if (made.refused) throw session().to_error(*made.refused);
     prepared.created = true;
     relation = need_relation(session(), name_);
@@ -92,8 +102,10 @@ Prepared StagedDestination::prepare_table(bool dry_run) {
   target_ = match_table(session(), *relation, spec_, zone, prepared.warnings);
   const libpq::Rows fields = session().query(kConstraintFields, {std::to_string(relation->oid)});
   constraint_fields_.clear();
-  for (int row = 0; row < fields.size(); ++row) constraint_fields_[fields.string(row, 0)] = fields.string(row, 1);
-  prepared.empty = session().execute("SELECT NOT EXISTS (SELECT 1 FROM " + name_.quoted() + ")").boolean(0, 0);
+  for (int row = 0; row < fields.size(); ++row)
+    constraint_fields_[fields.string(row, 0)] = fields.string(row, 1);
+  prepared.empty =
+      session().execute("SELECT NOT EXISTS (SELECT 1 FROM " + name_.quoted() + ")").boolean(0, 0);
   return prepared;
 }
 
@@ -110,7 +122,8 @@ void StagedDestination::ensure_stage() {
 WriteResult StagedDestination::write(const Batch& batch, WriteMode mode, const Fence& fence) {
   return explaining([&] {
     prepare_if_needed();
-    if (batch.changes.size() == 1 && batch.changes.front().operation == Operation::truncate) return write_truncate(fence);
+    if (batch.changes.size() == 1 && batch.changes.front().operation == Operation::truncate)
+      return write_truncate(fence);
     if (mode == WriteMode::append && may_append(batch))
       if (auto result = append(batch, fence)) return *std::move(result);
     return write_staged(batch, fence);
@@ -119,8 +132,7 @@ WriteResult StagedDestination::write(const Batch& batch, WriteMode mode, const F
 
 WriteResult StagedDestination::write_truncate(const Fence& fence) {
   WriteResult result;
-  const bool removed = spec_.deletes != Deletes::ignore && remove_all(fence) > 0;
-  (removed ? result.deleted : result.unchanged) = 1;
+  (remove_all(fence) > 0 ? result.deleted : result.unchanged) = 1;
   return result;
 }
 
@@ -128,7 +140,8 @@ bool StagedDestination::may_append(const Batch& batch) const {
   if (!target_->takes_copies || refused_copies_ >= kMostRefusedCopies) return false;
   return std::all_of(batch.changes.begin(), batch.changes.end(), [](const Change& change) {
     return change.operation == Operation::upsert &&
-           std::none_of(change.row.begin(), change.row.end(), [](const Value& cell) { return cell.is_absent(); });
+           std::none_of(change.row.begin(), change.row.end(),
+                        [](const Value& cell) { return cell.is_absent(); });
   });
 }
 
@@ -136,7 +149,10 @@ std::optional<WriteResult> StagedDestination::append(const Batch& batch, const F
   FencedTransaction transaction(session(), fence);
   std::int64_t stamp = 0;
   if (target_->stamp)
-    stamp = transaction.execute(fmt::format("SELECT (extract(epoch FROM {}) * 1000000)::bigint", target_->stamp->expression)).integer(0, 0) -
+    stamp = transaction
+                .execute(fmt::format("SELECT (extract(epoch FROM {}) * 1000000)::bigint",
+                                     target_->stamp->expression))
+                .integer(0, 0) -
             sql::pg::kEpochMicroseconds;
   const auto refused = [&](const libpq::ServerError& error) -> std::optional<WriteResult> {
     // A row that is there already, or one that the table does not take; or a table under row security, which
@@ -145,7 +161,8 @@ std::optional<WriteResult> StagedDestination::append(const Batch& batch, const F
     ++refused_copies_;
     return std::nullopt;
   };
-  if (const auto begun = transaction.begin_copy_in(WriteStatements(*target_).copy_into_table()); begun.refused)
+  if (const auto begun = transaction.begin_copy_in(WriteStatements(*target_).copy_into_table());
+      begun.refused)
     return refused(*begun.refused);
   WriteResult result;
   CopyRows rows(session());
@@ -154,7 +171,8 @@ std::optional<WriteResult> StagedDestination::append(const Batch& batch, const F
     rows.begin_row(target_->columns.size() + (target_->stamp ? 1 : 0));
     const TargetColumn* misfit = nullptr;
     for (std::size_t c = 0; c < target_->columns.size() && !misfit; ++c)
-      if (!rows.put(*target_->columns[c].writing.direct, batch.changes[i].row[c], reason)) misfit = &target_->columns[c];
+      if (!rows.put(*target_->columns[c].writing.direct, batch.changes[i].row[c], reason))
+        misfit = &target_->columns[c];
     if (misfit) {
       result.rejected.push_back({i, misfit->column.name, reason, RejectionCause::value});
       rows.drop_row();
@@ -185,7 +203,8 @@ std::size_t StagedDestination::remove_all(const Fence& fence) {
   return explaining([&] {
     prepare_if_needed();
     const WriteStatements statements(*target_);
-    const std::string sql = target_->soft_delete ? statements.mark_some_removed(kRowsRemovedAtOnce) : statements.remove_some(kRowsRemovedAtOnce);
+    const std::string sql = target_->soft_delete ? statements.mark_some_removed(kRowsRemovedAtOnce)
+                                                 : statements.remove_some(kRowsRemovedAtOnce);
     std::size_t removed = 0;
     // Piece by piece, so that no transaction outlasts the lease.
     for (std::size_t some = 1; some > 0; removed += some) {

@@ -26,7 +26,8 @@ std::string lower(std::string text) {
 /// must never be taken: changes would go unseen.
 int name_rank(const std::string& name) {
   const std::string text = lower(name);
-  for (const char* best : {"updated_at", "modified_at", "last_modified", "lastmodified", "last_updated", "updatedat", "modifiedat"})
+  for (const char* best : {"updated_at", "modified_at", "last_modified", "lastmodified", "last_updated",
+                           "updatedat", "modifiedat"})
     if (text == best) return 3;
   for (const char* part : {"updated", "modified", "changed", "last_update", "last_change"})
     if (text.find(part) != std::string::npos) return 2;
@@ -46,7 +47,8 @@ int type_rank(Form form) {
 
 bool leads_an_index(const Relation& relation, int number) {
   return std::any_of(relation.indexes.begin(), relation.indexes.end(), [&](const Index& index) {
-    return index.ordered && index.valid && !index.partial && !index.columns.empty() && index.columns.front() == number;
+    return index.ordered && index.valid && !index.partial && !index.columns.empty() &&
+           index.columns.front() == number;
   });
 }
 
@@ -65,9 +67,12 @@ std::vector<std::string> warnings_of(const Relation& relation, bool has_key) {
   if (!has_key)
     warnings.push_back(relation.kind == 'r' || relation.kind == 'p'
                            ? "no primary key: name the fields that identify a row under \"key\", or add one"
-                           : fmt::format("a {} has no key: name the fields that identify a row under \"key\"", relation.kind_name()));
+                           : fmt::format("a {} has no key: name the fields that identify a row under \"key\"",
+                                         relation.kind_name()));
   if (relation.has_children)
-    warnings.push_back("other tables inherit from it and their rows are read with it: a key that both have is one row for us");
+    warnings.push_back(
+        "other tables inherit from it and their rows are read with it: a key that both have is one row for "
+        "us");
   return warnings;
 }
 
@@ -76,7 +81,8 @@ TableInfo info_of(const Relation& relation) {
   info.schema.provider = "postgresql";
   info.schema.table = relation.name.text();
   for (const Column& column : relation.columns) info.schema.fields.push_back(field_of(column));
-  for (const int number : best_key(relation)) info.schema.key.push_back(info.schema.at(relation.find_number(number)->name));
+  for (const int number : best_key(relation))
+    info.schema.key.push_back(info.schema.at(relation.find_number(number)->name));
   info.row_estimate = relation.row_estimate;
   info.cursor_candidates = cursor_candidates(relation);
   info.warnings = warnings_of(relation, !info.schema.key.empty());
@@ -95,40 +101,53 @@ void say_what_is_seen(libpq::Session& session, const std::string& role, Access& 
   const OpenTransactions transactions(session);
   if (transactions.on_replica()) {
     access.can.push_back("read a replica: changes are found as far as they were replayed here");
-    access.warnings.push_back("a replica shows no sessions of its primary: rows stamped more than 5 minutes before their "
-                              "transaction's first write can be missed; read from the primary, or set a longer \"overlap\"");
+    access.warnings.push_back(
+        "a replica shows no sessions of its primary: rows stamped more than 5 minutes before their "
+        "transaction's first write can be missed; read from the primary, or set a longer \"overlap\"");
   } else if (transactions.visibility() == sql::Visibility::exact) {
-    access.can.push_back("see when every open transaction began: late commits are found however late they are");
-  } else if (!session.execute("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')").boolean(0, 0)) {
+    access.can.push_back(
+        "see when every open transaction began: late commits are found however late they are");
+  } else if (!session.execute("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')")
+                  .boolean(0, 0)) {
     access.can.push_back("see which transactions have written and are open: late commits are waited for");
-    access.warnings.push_back(fmt::format("a row stamped more than 5 minutes before its transaction's first write can be missed: "
-                                          "GRANT pg_read_all_stats TO {}",
-                                          libpq::quoted(role)));
+    access.warnings.push_back(
+        fmt::format("a row stamped more than 5 minutes before its transaction's first write can be missed: "
+                    "GRANT pg_read_all_stats TO {}",
+                    libpq::quoted(role)));
   } else {
     access.can.push_back("see which transactions have written and are open: late commits are waited for");
-    access.warnings.push_back("transactions are prepared for a two-phase commit or track_activities is off, so not all "
-                              "starts are known: a row stamped more than 5 minutes before its transaction's first write can be missed");
+    access.warnings.push_back(
+        "transactions are prepared for a two-phase commit or track_activities is off, so not all "
+        "starts are known: a row stamped more than 5 minutes before its transaction's first write can be "
+        "missed");
   }
 }
 
-void say_what_can_be_written(libpq::Session& session, const std::string& role, const Settings& settings, Access& access) {
+void say_what_can_be_written(libpq::Session& session, const std::string& role, const Settings& settings,
+                             Access& access) {
   const libpq::Rows rights = session.query(
-      "SELECT has_database_privilege(current_database(), 'TEMPORARY'), to_regnamespace(quote_ident($1)) IS NOT NULL,"
+      "SELECT has_database_privilege(current_database(), 'TEMPORARY'), to_regnamespace(quote_ident($1)) IS "
+      "NOT NULL,"
       " coalesce(has_schema_privilege(to_regnamespace(quote_ident($1))::oid, 'CREATE'), false),"
       " pg_is_in_recovery(), current_setting('server_encoding')",
       {settings.schema});
-  if (rights.boolean(0, 3)) return access.warnings.push_back("a replica takes no writes: it can only be a source");
+  if (rights.boolean(0, 3))
+    return access.warnings.push_back("a replica takes no writes: it can only be a source");
   if (!rights.boolean(0, 0))
-    access.warnings.push_back(fmt::format("no right to make temporary tables, which writing needs: GRANT TEMPORARY ON DATABASE {} TO {}",
-                                          libpq::quoted(settings.target.database), libpq::quoted(role)));
+    access.warnings.push_back(fmt::format(
+        "no right to make temporary tables, which writing needs: GRANT TEMPORARY ON DATABASE {} TO {}",
+        libpq::quoted(settings.target.database), libpq::quoted(role)));
   if (!rights.boolean(0, 1)) access.warnings.push_back(fmt::format("there is no schema {}", settings.schema));
-  else if (rights.boolean(0, 2)) access.can.push_back(fmt::format("create tables in schema {}", settings.schema));
+  else if (rights.boolean(0, 2))
+    access.can.push_back(fmt::format("create tables in schema {}", settings.schema));
   else
-    access.warnings.push_back(fmt::format("no right to create tables in schema {}: GRANT CREATE ON SCHEMA {} TO {}, or make "
-                                          "destination tables by hand",
-                                          settings.schema, libpq::quoted(settings.schema), libpq::quoted(role)));
+    access.warnings.push_back(
+        fmt::format("no right to create tables in schema {}: GRANT CREATE ON SCHEMA {} TO {}, or make "
+                    "destination tables by hand",
+                    settings.schema, libpq::quoted(settings.schema), libpq::quoted(role)));
   if (rights.string(0, 4) == "SQL_ASCII")
-    access.warnings.push_back("the database's encoding is SQL_ASCII: texts that are not UTF-8 are refused row by row");
+    access.warnings.push_back(
+        "the database's encoding is SQL_ASCII: texts that are not UTF-8 are refused row by row");
 }
 
 }  // namespace
@@ -148,7 +167,8 @@ std::vector<CursorCandidate> cursor_candidates(const Relation& relation) {
     ranked.push_back({{column.name, indexed, note_of(column, form, indexed)},
                       {precise, by_name, indexed, type_rank(form)}});
   }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.rank > b.rank; });
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const Ranked& a, const Ranked& b) { return a.rank > b.rank; });
   std::vector<CursorCandidate> candidates;
   for (Ranked& each : ranked) candidates.push_back(std::move(each.candidate));
   return candidates;
@@ -157,29 +177,35 @@ std::vector<CursorCandidate> cursor_candidates(const Relation& relation) {
 Access check_access(const Settings& settings, std::stop_token stop) {
   libpq::Session session = log_in(settings, std::move(stop));
   if (session.server_version() < kOldestVersion)
-    throw Error(ErrorKind::bad_config, fmt::format("PostgreSQL {} is version {}; syncflow needs 13 or newer", settings.target.place(),
-                                                   session.parameter("server_version")));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("PostgreSQL {} is version {}; syncflow needs 13 or newer",
+                            settings.target.place(), session.parameter("server_version")));
   Access access;
   access.system = "PostgreSQL " + session.parameter("server_version");
   access.user = session.execute("SELECT current_user").string(0, 0);
-  const std::int64_t readable = session
-                                    .execute("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                                             " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition"
-                                             " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
-                                             " AND n.nspname NOT LIKE 'pg\\_t%' AND has_schema_privilege(n.oid, 'USAGE')"
-                                             " AND has_table_privilege(c.oid, 'SELECT')")
-                                    .integer(0, 0);
+  const std::int64_t readable =
+      session
+          .execute(
+              "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+              " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition"
+              " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+              " AND n.nspname NOT LIKE 'pg\\_t%' AND has_schema_privilege(n.oid, 'USAGE')"
+              " AND has_table_privilege(c.oid, 'SELECT')")
+          .integer(0, 0);
   access.can.push_back(fmt::format("read {} table{}", readable, readable == 1 ? "" : "s"));
   say_what_is_seen(session, access.user, access);
   say_what_can_be_written(session, access.user, settings, access);
-  access.can.push_back("times without a zone are taken to be in " + LocalTimes(settings.zone, session).zone().name);
+  access.can.push_back("times without a zone are taken to be in " +
+                       LocalTimes(settings.zone, session).zone().name);
   if (session.execute("SELECT pg_backend_pid()").integer(0, 0) != session.backend_pid())
-    access.warnings.push_back("a connection pooler stands in between: it must give each client a session of its own "
-                              "(pool_mode = session), or name the server itself");
+    access.warnings.push_back(
+        "a connection pooler stands in between: it must give each client a session of its own "
+        "(pool_mode = session), or name the server itself");
   return access;
 }
 
-std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table, std::stop_token stop) {
+std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table,
+                                       std::stop_token stop) {
   libpq::Session session = log_in(settings, std::move(stop));
   std::vector<TableInfo> tables;
   if (!table.empty()) {

@@ -14,7 +14,8 @@ namespace syncflow::postgresql {
 Access check_access(const Settings& settings, std::stop_token stop);
 
 /// The tables that the login can read, or only one (Connection::discover).
-std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table, std::stop_token stop);
+std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table,
+                                       std::stop_token stop);
 
 /// Fields that say when a row was last changed, best first: by name, by type, by index.
 std::vector<CursorCandidate> cursor_candidates(const Relation& relation);

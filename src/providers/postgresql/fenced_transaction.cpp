@@ -8,7 +8,8 @@
 
 namespace syncflow::postgresql {
 
-FencedTransaction::FencedTransaction(libpq::Session& session, const Fence& fence) : session_(session), fence_(fence) {
+FencedTransaction::FencedTransaction(libpq::Session& session, const Fence& fence)
+    : session_(session), fence_(fence) {
   // Deferred constraints are checked with each statement, or COMMIT would refuse rows that nobody could name.
   session_.execute("BEGIN ISOLATION LEVEL READ COMMITTED;" + limits() + "SET CONSTRAINTS ALL IMMEDIATE");
   try {
@@ -21,8 +22,11 @@ FencedTransaction::FencedTransaction(libpq::Session& session, const Fence& fence
 
 FencedTransaction::~FencedTransaction() {
   if (!session_.in_transaction()) return;
+  // What was refused is told after this, with advice: the rollback must not make it forgotten.
+  const auto refused = session_.refused();
   try {
     session_.attempt("ROLLBACK");
+    session_.remember_refusal(refused);
   } catch (const Error&) {
     // The connection is lost: the server rolls back by itself, and what failed first is on its way up.
   }
@@ -32,7 +36,8 @@ std::string FencedTransaction::limits() const {
   // A tenth is left for the way back and the check before COMMIT. 0 would mean no limit.
   constexpr std::int64_t kDay = 86'400'000;
   const auto left = std::clamp<std::int64_t>(fence_.left().count() * 9 / 10, 1, kDay);
-  std::string sql = fmt::format("SET LOCAL statement_timeout = {0}; SET LOCAL idle_in_transaction_session_timeout = {0};", left);
+  std::string sql = fmt::format(
+      "SET LOCAL statement_timeout = {0}; SET LOCAL idle_in_transaction_session_timeout = {0};", left);
   if (session_.server_version() >= 170000) sql += fmt::format("SET LOCAL transaction_timeout = {};", left);
   return sql;
 }
@@ -52,16 +57,19 @@ libpq::Rows FencedTransaction::execute(const std::string& sql) {
 
 libpq::Answer FencedTransaction::attempt_apart(const std::string& sql) {
   // The statement before us left the savepoint either behind it, as a place to go back to no more, or used up.
-  const char* const before = savepoint_ == Savepoint::none   ? "SAVEPOINT syncflow;"
-                             : savepoint_ == Savepoint::kept ? "RELEASE SAVEPOINT syncflow; SAVEPOINT syncflow;"
-                                                             : "ROLLBACK TO SAVEPOINT syncflow;";
+  const char* const before = savepoint_ == Savepoint::none ? "SAVEPOINT syncflow;"
+                             : savepoint_ == Savepoint::kept
+                                 ? "RELEASE SAVEPOINT syncflow; SAVEPOINT syncflow;"
+                                 : "ROLLBACK TO SAVEPOINT syncflow;";
   libpq::Answer answer = session_.attempt(before + limits() + sql);
   savepoint_ = answer.refused ? Savepoint::spent : Savepoint::kept;
   if (answer.refused && answer.refused->is("57014")) fence_.check();
   return answer;
 }
 
-libpq::Answer FencedTransaction::begin_copy_in(const std::string& sql) { return session_.begin_copy_in(limits() + sql); }
+libpq::Answer FencedTransaction::begin_copy_in(const std::string& sql) {
+  return session_.begin_copy_in(limits() + sql);
+}
 
 void FencedTransaction::commit() {
   fence_.check();

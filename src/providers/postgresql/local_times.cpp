@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/text.h"
 
@@ -18,8 +20,8 @@ Zone checked(const std::string& name, libpq::Session& session) {
   if (std::find(names.begin(), names.end(), name) != names.end()) return {name, std::nullopt};
   const std::string near = nearest(name, names);
   throw Error(ErrorKind::bad_config,
-              fmt::format("timezone \"{}\": PostgreSQL {} knows no zone of that name{}", name, session.target().place(),
-                          near.empty() ? "" : "; did you mean " + near + "?"));
+              fmt::format("timezone \"{}\": PostgreSQL {} knows no zone of that name{}", name,
+                          session.target().place(), near.empty() ? "" : "; did you mean " + near + "?"));
 }
 
 }  // namespace
@@ -28,7 +30,9 @@ LocalTimes::LocalTimes(const Zone& zone, libpq::Session& session) : zone_(zone) 
   if (zone_.ahead) return;
   const bool own = zone_.name.empty();
   // The session itself is set to UTC; what it began with is the reset value.
-  if (own) zone_ = parse_zone(session.execute("SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'").string(0, 0));
+  if (own)
+    zone_ =
+        parse_zone(session.execute("SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'").string(0, 0));
   if (!own && !zone_.ahead) zone_ = checked(zone_.name, session);
 }
 
@@ -40,7 +44,8 @@ std::int64_t LocalTimes::lowest_from(Time time, libpq::Session& session) const {
   const libpq::Rows rows = session.query(
       "SELECT (extract(epoch FROM min(local)) * 1000000)::bigint FROM ("
       " SELECT $1::timestamptz AT TIME ZONE $2 AS local"
-      " UNION ALL SELECT later AT TIME ZONE $2 FROM generate_series(date_trunc('hour', $1::timestamptz) + '15 min',"
+      " UNION ALL SELECT later AT TIME ZONE $2 FROM generate_series(date_trunc('hour', $1::timestamptz) + "
+      "'15 min',"
       "  $1::timestamptz + '4 h', '15 min') AS later WHERE later > $1::timestamptz) AS all_of_them",
       {to_rfc3339(time), zone_.name});
   if (known_.size() >= kMostKnown) known_.clear();

@@ -12,7 +12,9 @@ namespace {
 
 using sql::Visibility;
 
-Time time_at(const libpq::Rows& rows, int row, int column) { return Time(std::chrono::microseconds(rows.integer(row, column))); }
+Time time_at(const libpq::Rows& rows, int row, int column) {
+  return Time(std::chrono::microseconds(rows.integer(row, column)));
+}
 
 std::uint64_t number_of(std::string_view digits) {
   std::uint64_t number = 0;
@@ -22,7 +24,8 @@ std::uint64_t number_of(std::string_view digits) {
 
 /// Sessions tell the lower 32 bits of their transaction number; it is less than 2^31 away from the next one.
 std::uint64_t full_transaction_number(std::uint64_t low, std::uint64_t next) {
-  const auto distance = static_cast<std::int32_t>(static_cast<std::uint32_t>(low) - static_cast<std::uint32_t>(next));
+  const auto distance =
+      static_cast<std::int32_t>(static_cast<std::uint32_t>(low) - static_cast<std::uint32_t>(next));
   return next + static_cast<std::uint64_t>(std::int64_t{distance});
 }
 
@@ -49,9 +52,12 @@ OpenTransactions::OpenTransactions(libpq::Session& session) {
 
 Time OpenTransactions::now(libpq::Session& session) const {
   // Before its first replayed commit a replica has at least reached the checkpoint that it started from.
-  const char* clock = on_replica_ ? "coalesce(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))"
-                                  : "clock_timestamp()";
-  return time_at(session.execute(fmt::format("SELECT (extract(epoch FROM {}) * 1000000)::bigint", clock)), 0, 0);
+  const char* clock =
+      on_replica_
+          ? "coalesce(pg_last_xact_replay_timestamp(), (SELECT checkpoint_time FROM pg_control_checkpoint()))"
+          : "clock_timestamp()";
+  return time_at(session.execute(fmt::format("SELECT (extract(epoch FROM {}) * 1000000)::bigint", clock)), 0,
+                 0);
 }
 
 void OpenTransactions::look(libpq::Session& session, sql::Mark& mark) const {
@@ -66,16 +72,20 @@ void OpenTransactions::look(libpq::Session& session, sql::Mark& mark) const {
     const Time start = time_at(sessions, row, 1);
     mark.oldest_start = std::min(mark.oldest_start.value_or(start), start);
     if (sessions.text(row, 2).empty()) continue;
-    const auto full = full_transaction_number(number_of(sessions.text(row, 2)), number_of(sessions.text(row, 3)));
+    const auto full =
+        full_transaction_number(number_of(sessions.text(row, 2)), number_of(sessions.text(row, 3)));
     mark.open.insert(fmt::format("x{}", full));
   }
   // Read after the sessions: what was prepared in between is seen here.
-  const libpq::Rows prepared = session.execute("SELECT 1 FROM pg_prepared_xacts WHERE database = current_database() LIMIT 1");
+  const libpq::Rows prepared =
+      session.execute("SELECT 1 FROM pg_prepared_xacts WHERE database = current_database() LIMIT 1");
   if (prepared.size() > 0)
-    throw Error(ErrorKind::conflict,
-                fmt::format("PostgreSQL {}: a transaction was prepared for a two-phase commit while the table was looked "
-                            "at, and nobody knows when it began: the table is looked at anew",
-                            session.target().place()));
+    throw Error(
+        ErrorKind::conflict,
+        fmt::format(
+            "PostgreSQL {}: a transaction was prepared for a two-phase commit while the table was looked "
+            "at, and nobody knows when it began: the table is looked at anew",
+            session.target().place()));
 }
 
 }  // namespace syncflow::postgresql

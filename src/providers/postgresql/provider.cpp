@@ -12,7 +12,8 @@ namespace {
 /// Every member logs in anew, so that they may be called from several threads at once.
 class Database : public Connection {
  public:
-  Database(const Options& options, Resources resources) : settings_(parse_settings(options)), resources_(resources) {}
+  Database(const Options& options, Resources resources)
+      : settings_(parse_settings(options)), resources_(resources) {}
 
   Access check() override { return check_access(settings_, resources_.stop); }
 
@@ -21,7 +22,8 @@ class Database : public Connection {
   }
 
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {
-    return sql::open_table_source(spec, std::make_unique<Reader>(settings_, spec, resources_.stop), resources_.clock);
+    return sql::open_table_source(spec, std::make_unique<Reader>(settings_, spec, resources_.stop),
+                                  resources_.clock);
   }
 
   std::unique_ptr<Destination> open_destination(const DestinationSpec& spec) override {

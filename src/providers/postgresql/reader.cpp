@@ -53,9 +53,10 @@ std::vector<std::string> key_names(const Relation& relation, const SourceSpec& s
   std::vector<std::string> names;
   for (const int number : best_key(relation)) names.push_back(relation.find_number(number)->name);
   if (names.empty())
-    throw Error(ErrorKind::bad_config,
-                fmt::format("{} {} has no primary key: name the fields that identify a row under \"key\"{}",
-                            relation.kind_name(), relation.name.text(), relation.kind == 'r' ? ", or add one" : ""));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("{} {} has no primary key: name the fields that identify a row under \"key\"{}",
+                    relation.kind_name(), relation.name.text(), relation.kind == 'r' ? ", or add one" : ""));
   return names;
 }
 
@@ -85,7 +86,8 @@ class Reader::CopyStream : public sql::RowStream {
       forms_.push_back({reading.form, reading.element});
     }
     Values values(Values::As::literals);
-    reader.session().begin_copy_out("COPY (" + select_statement(reader.plan_, query, values) + ") TO STDOUT (FORMAT binary)");
+    reader.session().begin_copy_out("COPY (" + select_statement(reader.plan_, query, values) +
+                                    ") TO STDOUT (FORMAT binary)");
   }
 
   ~CopyStream() override {
@@ -139,7 +141,8 @@ class Reader::CopyStream : public sql::RowStream {
       if (size < 0) continue;  // null, as the cell is
       if (message.size() < static_cast<std::size_t>(size)) malformed();
       const auto [form, element] = forms_[i];
-      if (!decoder_.decode(form, element, message.substr(0, static_cast<std::size_t>(size)), batch.arena(), change.row[fields_[i]]))
+      if (!decoder_.decode(form, element, message.substr(0, static_cast<std::size_t>(size)), batch.arena(),
+                           change.row[fields_[i]]))
         refuse(batch, fields_[i]);
       message.remove_prefix(static_cast<std::size_t>(size));
     }
@@ -152,21 +155,25 @@ class Reader::CopyStream : public sql::RowStream {
     const auto& key = reader_.plan_.key;
     // Without its key a row could not even be named, nor read on from.
     if (std::find(key.begin(), key.end(), field) != key.end() || field == reader_.plan_.cursor)
-      throw Error(ErrorKind::bad_config,
-                  fmt::format("table {}: a row's {} is not UTF-8 (the database's encoding is {}): correct that row",
-                              reader_.plan_.table.text(), name, reader_.session_->parameter("server_encoding")));
+      throw Error(
+          ErrorKind::bad_config,
+          fmt::format("table {}: a row's {} is not UTF-8 (the database's encoding is {}): correct that row",
+                      reader_.plan_.table.text(), name, reader_.session_->parameter("server_encoding")));
     if (batch.changes.back().refusal < 0)
-      batch.refuse(name, "the text is not UTF-8, and the database does not say what else it is (encoding SQL_ASCII)");
+      batch.refuse(
+          name, "the text is not UTF-8, and the database does not say what else it is (encoding SQL_ASCII)");
   }
 
   [[noreturn]] void null_key(std::size_t index) const {
     throw Error(ErrorKind::bad_config,
-                fmt::format("table {}: {} is null in some row, so it cannot be part of the key: name other fields under \"key\"",
+                fmt::format("table {}: {} is null in some row, so it cannot be part of the key: name other "
+                            "fields under \"key\"",
                             reader_.plan_.table.text(), reader_.plan_.columns[index].field.name));
   }
 
   [[noreturn]] void malformed() const {
-    throw Error(ErrorKind::bug, fmt::format("PostgreSQL sent a row of table {} that is no binary COPY", reader_.plan_.table.text()));
+    throw Error(ErrorKind::bug, fmt::format("PostgreSQL sent a row of table {} that is no binary COPY",
+                                            reader_.plan_.table.text()));
   }
 
   Reader& reader_;
@@ -190,7 +197,8 @@ Reader::Reader(const Settings& settings, const SourceSpec& spec, std::stop_token
   search_path_ = search_path_of(relation, session());
   session().execute("SET search_path = " + search_path_);
   transactions_.emplace(session());
-  if (plan_.cursor && sql::pg::type_of(plan_.columns[*plan_.cursor].reading.form) != Type::timestamp_tz && cursor_is_time())
+  if (plan_.cursor && sql::pg::type_of(plan_.columns[*plan_.cursor].reading.form) != Type::timestamp_tz &&
+      cursor_is_time())
     local_times_.emplace(settings_.zone, session());
 }
 
@@ -240,8 +248,9 @@ void Reader::check_key() const {
     const Form form = column.reading.form;
     const bool is_money = form == Form::numeric && column.reading.expression != "{}";
     if (form == Form::json || form == Form::jsonb || form == Form::array || is_money)
-      throw Error(ErrorKind::bad_config, fmt::format("table {}: {} is of type {}, which cannot be part of a key",
-                                                     plan_.table.text(), column.field.name, column.field.native));
+      throw Error(ErrorKind::bad_config,
+                  fmt::format("table {}: {} is of type {}, which cannot be part of a key", plan_.table.text(),
+                              column.field.name, column.field.native));
   }
 }
 
@@ -252,9 +261,7 @@ void Reader::check_cursor() {
     case Form::timestamp:
     case Form::timestamp_tz:
     case Form::float4:
-    case Form::float8:
-      plan_.cursor_has_lowest = true;
-      return;
+    case Form::float8: plan_.cursor_has_lowest = true; return;
     case Form::numeric:
       // Before PostgreSQL 14 a numeric was finite, and those with a precision still are.
       plan_.cursor_has_lowest = session().server_version() >= 140000 && !cursor.field.precision;
@@ -271,10 +278,12 @@ void Reader::check_cursor() {
       break;
     default: break;
   }
-  throw Error(ErrorKind::bad_config,
-              fmt::format("table {}: {} is of type {}, by which changes cannot be found: name a field of a time, or of a "
-                          "number that grows with each change",
-                          plan_.table.text(), cursor.field.name, cursor.field.native));
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format(
+          "table {}: {} is of type {}, by which changes cannot be found: name a field of a time, or of a "
+          "number that grows with each change",
+          plan_.table.text(), cursor.field.name, cursor.field.native));
 }
 
 bool Reader::cursor_is_time() const { return cursor_kind() == CursorKind::time; }
@@ -288,7 +297,8 @@ std::string Reader::identity() {
     if (rows.size() == 0) throw Error(ErrorKind::not_found, missing_table(session(), plan_.table));
     // A service may keep its identifier to itself: then database and table must do.
     const libpq::Answer system = session().attempt("SELECT system_identifier FROM pg_control_system()");
-    return fmt::format("postgresql {}/{}/{}", system.refused ? "?" : system.rows.string(0, 0), rows.text(0, 0), rows.text(0, 1));
+    return fmt::format("postgresql {}/{}/{}", system.refused ? "?" : system.rows.string(0, 0),
+                       rows.text(0, 0), rows.text(0, 1));
   });
 }
 
@@ -312,11 +322,14 @@ std::string Reader::highest(const ReadColumn& column) {
   const std::string name = libpq::quoted(column.column.name);
   std::string finite = name + " IS NOT NULL";
   const Form form = column.reading.form;
-  const bool may_be_infinite = form == Form::float4 || form == Form::float8 || (form == Form::numeric && plan_.cursor_has_lowest);
+  const bool may_be_infinite =
+      form == Form::float4 || form == Form::float8 || (form == Form::numeric && plan_.cursor_has_lowest);
   if (may_be_infinite) finite = fmt::format("{} < CAST('Infinity' AS {})", name, column.column.type.sql);
-  else if (form == Form::numeric) finite = fmt::format("{} < CAST('NaN' AS {})", name, column.column.type.sql);
-  const libpq::Rows rows = session().execute(fmt::format("SELECT {}::pg_catalog.text FROM {} WHERE {} ORDER BY {} DESC LIMIT 1", name,
-                                                         plan_.table.quoted(), finite, name));
+  else if (form == Form::numeric)
+    finite = fmt::format("{} < CAST('NaN' AS {})", name, column.column.type.sql);
+  const libpq::Rows rows =
+      session().execute(fmt::format("SELECT {}::pg_catalog.text FROM {} WHERE {} ORDER BY {} DESC LIMIT 1",
+                                    name, plan_.table.quoted(), finite, name));
   return rows.size() == 0 ? std::string() : rows.string(0, 0);
 }
 
@@ -345,17 +358,22 @@ bool Reader::cursor_nullable() const {
   return plan_.columns[plan_.cursor.value()].column.nullable || plan_.cursor_has_lowest;
 }
 
-bool Reader::key_ascends() const { return plan_.key.size() == 1 && plan_.columns[plan_.key.front()].column.ascends; }
+bool Reader::key_ascends() const {
+  return plan_.key.size() == 1 && plan_.columns[plan_.key.front()].column.ascends;
+}
 
 Value Reader::cursor_at(Time time) const {
   const ReadColumn& cursor = plan_.columns[plan_.cursor.value()];
   std::int64_t microseconds = time.time_since_epoch().count();
   if (local_times_) microseconds = local_times_->lowest_from(time, session());
-  if (cursor.reading.form == Form::date) return Value::date(floor_divide(microseconds, kMicrosecondsPerDay));
+  // A coarse clock's unit that is not over yet will see more rows: what is read up to ends before it.
+  if (cursor.reading.form == Form::date)
+    return Value::date(floor_divide(microseconds, kMicrosecondsPerDay) - 1);
   static constexpr std::int64_t kUnits[] = {1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
   const std::int64_t unit = kUnits[cursor.field.precision.value_or(6)];
-  microseconds = floor_divide(microseconds, unit) * unit;
-  return cursor.reading.form == Form::timestamp ? Value::timestamp(microseconds) : Value::timestamp_tz(microseconds);
+  microseconds = (floor_divide(microseconds, unit) - (unit > 1 ? 1 : 0)) * unit;
+  return cursor.reading.form == Form::timestamp ? Value::timestamp(microseconds)
+                                                : Value::timestamp_tz(microseconds);
 }
 
 std::string Reader::cursor_text(Time time) const { return sql::pg::exact_text(cursor_at(time)); }
@@ -390,7 +408,8 @@ std::size_t Reader::count(const RowQuery& query, std::size_t limit) {
     limited.limit = limit;
     limited.order = RowQuery::Order::none;
     Values values(Values::As::parameters);
-    const std::string sql = "SELECT count(*) FROM (" + select_statement(plan_, limited, values, "1") + ") AS counted";
+    const std::string sql =
+        "SELECT count(*) FROM (" + select_statement(plan_, limited, values, "1") + ") AS counted";
     return static_cast<std::size_t>(session().query(sql, values.parameters()).integer(0, 0));
   });
 }

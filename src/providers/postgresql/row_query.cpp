@@ -18,10 +18,12 @@ std::string canonical_operand(const ReadColumn& column) {
   switch (column.reading.form) {
     case Form::text:
     case Form::native_text:
-      return fmt::format("({}){} COLLATE pg_catalog.\"C\"", filled(column.reading.expression, name_of(column)),
+      return fmt::format("({}){} COLLATE pg_catalog.\"C\"",
+                         filled(column.reading.expression, name_of(column)),
                          column.reading.expression == "{}" ? "::pg_catalog.text" : "");
     // As text a char(n) has lost its padding.
-    case Form::padded_text: return fmt::format("({}::pg_catalog.text) COLLATE pg_catalog.\"C\"", name_of(column));
+    case Form::padded_text:
+      return fmt::format("({}::pg_catalog.text) COLLATE pg_catalog.\"C\"", name_of(column));
     default: return name_of(column);
   }
 }
@@ -39,11 +41,13 @@ std::string canonical_value(const ReadColumn& column, const std::string& part, V
 /// Builds one statement.
 class Statement {
  public:
-  Statement(const ReadPlan& plan, const RowQuery& query, Values& values) : plan_(plan), query_(query), values_(values) {}
+  Statement(const ReadPlan& plan, const RowQuery& query, Values& values)
+      : plan_(plan), query_(query), values_(values) {}
 
   std::string text(const std::string& what) {
     std::string sql = "SELECT " + (what.empty() ? selected() : what) + " FROM " + plan_.table.quoted();
-    if (const auto conditions = this->conditions(); !conditions.empty()) sql += " WHERE " + join(conditions, " AND ");
+    if (const auto conditions = this->conditions(); !conditions.empty())
+      sql += " WHERE " + join(conditions, " AND ");
     if (const auto order = this->order(); !order.empty()) sql += " ORDER BY " + join(order, ", ");
     if (query_.limit > 0) sql += fmt::format(" LIMIT {}", query_.limit);
     return sql;
@@ -54,7 +58,9 @@ class Statement {
 
   std::string selected() const {
     std::vector<std::string> columns;
-    const auto add = [&](const ReadColumn& column) { columns.push_back(filled(column.reading.expression, name_of(column))); };
+    const auto add = [&](const ReadColumn& column) {
+      columns.push_back(filled(column.reading.expression, name_of(column)));
+    };
     if (query_.keys_only) {
       for (const std::size_t index : plan_.key) add(plan_.columns[index]);
     } else {
@@ -74,10 +80,12 @@ class Statement {
 
   void add_cursor_conditions(std::vector<std::string>& all) {
     if (query_.cursors == RowQuery::Cursors::proper)
-      all.push_back(plan_.cursor_has_lowest ? compared(">", "-infinity") : name_of(cursor()) + " IS NOT NULL");
+      all.push_back(plan_.cursor_has_lowest ? compared(">", "-infinity")
+                                            : name_of(cursor()) + " IS NOT NULL");
     if (query_.cursors == RowQuery::Cursors::none) {
       const std::string missing = name_of(cursor()) + " IS NULL";
-      all.push_back(plan_.cursor_has_lowest ? fmt::format("({} OR {})", missing, compared("=", "-infinity")) : missing);
+      all.push_back(plan_.cursor_has_lowest ? fmt::format("({} OR {})", missing, compared("=", "-infinity"))
+                                            : missing);
     }
     if (query_.cursor_from) all.push_back(compared(">=", *query_.cursor_from));
     if (query_.cursor_to) all.push_back(compared("<=", *query_.cursor_to));
@@ -85,7 +93,8 @@ class Statement {
   }
 
   std::string compared(const char* comparison, const std::string& exact) {
-    return fmt::format("{} {} {}", name_of(cursor()), comparison, values_.add(exact, cursor().column.type.sql));
+    return fmt::format("{} {} {}", name_of(cursor()), comparison,
+                       values_.add(exact, cursor().column.type.sql));
   }
 
   std::string key_value(std::size_t place, const Key& key) {
@@ -150,7 +159,8 @@ std::string Values::add(const std::string& exact, const std::string& type) {
   return fmt::format("CAST(${} AS {})", parameters_.size(), type);
 }
 
-std::string select_statement(const ReadPlan& plan, const RowQuery& query, Values& values, const std::string& what) {
+std::string select_statement(const ReadPlan& plan, const RowQuery& query, Values& values,
+                             const std::string& what) {
   return Statement(plan, query, values).text(what);
 }
 

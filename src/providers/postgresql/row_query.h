@@ -45,6 +45,7 @@ class Values {
 
 /// "SELECT … FROM … WHERE … ORDER BY … LIMIT …" of the query: all columns of the plan, or with `keys_only`
 /// the key's. `what`: instead of them, as "1".
-std::string select_statement(const ReadPlan& plan, const sql::RowQuery& query, Values& values, const std::string& what = "");
+std::string select_statement(const ReadPlan& plan, const sql::RowQuery& query, Values& values,
+                             const std::string& what = "");
 
 }  // namespace syncflow::postgresql

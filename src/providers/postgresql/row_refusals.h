@@ -13,6 +13,7 @@ namespace syncflow::postgresql {
 bool is_about_a_row(const libpq::ServerError& error);
 
 /// Why one row was refused. `constraint_field`: the only column of the constraint, where it has just one.
-Rejection rejection_of(std::size_t change, const libpq::ServerError& error, const std::string& constraint_field);
+Rejection rejection_of(std::size_t change, const libpq::ServerError& error,
+                       const std::string& constraint_field);
 
 }  // namespace syncflow::postgresql

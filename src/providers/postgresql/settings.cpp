@@ -21,12 +21,15 @@ libpq::Tls parse_tls(const std::string& text) {
 libpq::Tls parse_sslmode(const std::string& mode) {
   if (mode == "disable" || mode == "require") return parse_tls(mode);
   if (mode == "verify-ca" || mode == "verify-full") return libpq::Tls::verify;
-  throw Error(ErrorKind::bad_config,
-              fmt::format("url: sslmode={} protects nothing for sure: write sslmode=disable, require or verify-full", mode));
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format("url: sslmode={} protects nothing for sure: write sslmode=disable, require or verify-full",
+                  mode));
 }
 
 void take_query(const std::map<std::string, std::string>& query, Settings& settings) {
-  static const std::vector<std::string> known = {"sslmode", "sslrootcert", "connect_timeout", "application_name",
+  static const std::vector<std::string> known = {"sslmode",         "sslrootcert",
+                                                 "connect_timeout", "application_name",
                                                  "channel_binding", "target_session_attrs"};
   for (const auto& [name, value] : query) {
     if (name == "sslmode") settings.target.tls = parse_sslmode(value);
@@ -36,10 +39,12 @@ void take_query(const std::map<std::string, std::string>& query, Settings& setti
       int seconds = 0;
       const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), seconds);
       if (problem != std::errc() || *end != '\0' || seconds < 1)
-        throw Error(ErrorKind::bad_config, fmt::format("url: connect_timeout={} is no number of seconds", shortened(value)));
+        throw Error(ErrorKind::bad_config,
+                    fmt::format("url: connect_timeout={} is no number of seconds", shortened(value)));
       settings.target.connect_timeout = std::chrono::seconds(seconds);
     } else if (name != "application_name") {
-      throw Error(ErrorKind::bad_config, fmt::format("url: unknown parameter \"{}\"; it takes {}", name, join(known, ", ")));
+      throw Error(ErrorKind::bad_config,
+                  fmt::format("url: unknown parameter \"{}\"; it takes {}", name, join(known, ", ")));
     }
   }
 }
@@ -47,7 +52,8 @@ void take_query(const std::map<std::string, std::string>& query, Settings& setti
 void take_url(const std::string& text, Settings& settings) {
   const Url url = parse_url(text);
   if (url.scheme != "postgresql" && url.scheme != "postgres")
-    throw Error(ErrorKind::bad_config, fmt::format("url: it begins with {}://, not with postgresql://", url.scheme));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("url: it begins with {}://, not with postgresql://", url.scheme));
   libpq::Target& target = settings.target;
   if (!url.host.empty()) target.host = url.host;
   if (url.port != 0) target.port = url.port;
@@ -60,7 +66,8 @@ void take_url(const std::string& text, Settings& settings) {
 void take_text(const Options& options, const char* name, bool given, std::string& out) {
   if (!options.has(name)) return;
   if (given)
-    throw Error(ErrorKind::bad_config, fmt::format("{} is given twice: in \"url\" and under \"{}\"; leave one out", name, name));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("{} is given twice: in \"url\" and under \"{}\"; leave one out", name, name));
   out = options.get(name);
 }
 
@@ -76,7 +83,8 @@ void take_parts(const Options& options, Settings& settings) {
   if (!options.has("port")) return;
   if (url) throw Error(ErrorKind::bad_config, "port is given beside \"url\": write it into the url");
   const long port = options.number("port", 5432);
-  if (port < 1 || port > 65535) throw Error(ErrorKind::bad_config, fmt::format("port is {}; it must be 1 to 65535", port));
+  if (port < 1 || port > 65535)
+    throw Error(ErrorKind::bad_config, fmt::format("port is {}; it must be 1 to 65535", port));
   target.port = static_cast<int>(port);
 }
 
@@ -92,14 +100,16 @@ std::vector<OptionSpec> option_specs() {
     return out;
   };
   std::vector<OptionSpec> specs{
-      spec("url", OptionKind::url, "postgresql://user:password@host:5432/database; or the parts below instead"),
+      spec("url", OptionKind::url,
+           "postgresql://user:password@host:5432/database; or the parts below instead"),
       spec("host", OptionKind::text, "name, address, or the folder of a Unix socket", "127.0.0.1"),
       spec("port", OptionKind::number, "where the server listens", "5432"),
       spec("user", OptionKind::text, "the role to log in as"),
       spec("password", OptionKind::secret, "its password"),
       spec("database", OptionKind::text, "the database; one connection reaches one", "the user's name"),
       spec("schema", OptionKind::text, "the schema of tables that are named without one", "public"),
-      spec("tls", OptionKind::choice, "verify checks the server's certificate and name, require only encrypts",
+      spec("tls", OptionKind::choice,
+           "verify checks the server's certificate and name, require only encrypts",
            "verify; disable on this machine"),
       spec("ca_file", OptionKind::path, "PEM file of the authorities to trust", "the system's"),
       spec("timezone", OptionKind::text, "of times without a zone: a name as Europe/Berlin, or +02:00",
@@ -122,18 +132,21 @@ Settings parse_settings(const Options& options) {
   if (options.has("tls")) target.tls = parse_tls(options.get("tls"));
   if (options.has("ca_file")) target.ca_file = options.get("ca_file");
   if (!target.ca_file.empty() && target.effective_tls() != libpq::Tls::verify)
-    throw Error(ErrorKind::bad_config, "ca_file is given, but no certificate is checked: set \"tls: verify\" or leave it out");
+    throw Error(ErrorKind::bad_config,
+                "ca_file is given, but no certificate is checked: set \"tls: verify\" or leave it out");
   if (!options.get("schema").empty()) settings.schema = options.get("schema");
   if (options.has("timezone")) settings.zone = parse_zone(options.get("timezone"));
   if (options.number("max_connections", 2) < 2)
-    throw Error(ErrorKind::bad_config, "max_connections must be at least 2: one to read or write, one to look for changes");
+    throw Error(ErrorKind::bad_config,
+                "max_connections must be at least 2: one to read or write, one to look for changes");
   return settings;
 }
 
 Zone parse_zone(const std::string& text) {
   for (const char* name : {"UTC", "Z", "GMT", "Etc/UTC", "utc"})
     if (text == name) return {"UTC", std::chrono::microseconds(0)};
-  if (text.empty()) throw Error(ErrorKind::bad_config, "timezone is empty: write UTC, +02:00 or a name as Europe/Berlin");
+  if (text.empty())
+    throw Error(ErrorKind::bad_config, "timezone is empty: write UTC, +02:00 or a name as Europe/Berlin");
   if (text.front() != '+' && text.front() != '-') return {text, std::nullopt};
   const auto number = [&](std::size_t at) {
     int value = -1;
@@ -143,8 +156,9 @@ Zone parse_zone(const std::string& text) {
   const int hours = text.size() == 6 && text[3] == ':' ? number(1) : -1;
   const int minutes = hours >= 0 ? number(4) : -1;
   if (hours < 0 || hours > 15 || minutes < 0 || minutes > 59)
-    throw Error(ErrorKind::bad_config, fmt::format("timezone \"{}\" is none: write UTC, +02:00 or a name as Europe/Berlin",
-                                                   shortened(text)));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("timezone \"{}\" is none: write UTC, +02:00 or a name as Europe/Berlin",
+                            shortened(text)));
   const auto ahead = std::chrono::hours(hours) + std::chrono::minutes(minutes);
   return {text, text.front() == '-' ? -ahead : ahead};
 }
@@ -155,7 +169,8 @@ TableName parse_table_name(const std::string& text, const std::string& default_s
     std::string part;
     if (at < text.size() && text[at] == '"') {
       for (++at;; ++at) {
-        if (at >= text.size()) throw Error(ErrorKind::bad_config, fmt::format("table name {}: a quote is not closed", text));
+        if (at >= text.size())
+          throw Error(ErrorKind::bad_config, fmt::format("table name {}: a quote is not closed", text));
         if (text[at] != '"') part += text[at];
         else if (at + 1 < text.size() && text[at + 1] == '"') part += text[at++];
         else break;
@@ -173,8 +188,10 @@ TableName parse_table_name(const std::string& text, const std::string& default_s
     if (at++ >= text.size()) break;
   }
   if (parts.size() > 2)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" has too many parts: write schema.table; a connection reaches one database", text));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("\"{}\" has too many parts: write schema.table; a connection reaches one database",
+                    text));
   if (parts.size() == 1) return {default_schema, parts[0]};
   return {parts[0], parts[1]};
 }

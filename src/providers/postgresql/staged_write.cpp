@@ -17,7 +17,8 @@ constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr std::size_t kMostRetried = 1000;
 
 std::size_t changed_rows(const libpq::Answer& answer) {
-  return answer.rows.size() > 0 ? static_cast<std::size_t>(answer.rows.integer(0, 0)) : answer.rows.affected();
+  return answer.rows.size() > 0 ? static_cast<std::size_t>(answer.rows.integer(0, 0))
+                                : answer.rows.affected();
 }
 
 std::vector<bool> present_in(const Change& change) {
@@ -67,7 +68,8 @@ libpq::Answer CopyRows::finish() {
   return session_.end_copy_in();
 }
 
-StagedWrite::StagedWrite(const TargetTable& target, Deletes deletes, const std::map<std::string, std::string>& constraint_fields,
+StagedWrite::StagedWrite(const TargetTable& target, Deletes deletes,
+                         const std::map<std::string, std::string>& constraint_fields,
                          FencedTransaction& transaction, const Batch& batch)
     : target_(target),
       statements_(target),
@@ -93,10 +95,7 @@ void StagedWrite::sort_changes() {
   for (std::size_t i = 0; i < batch_.changes.size(); ++i) {
     const Change& change = batch_.changes[i];
     switch (change.operation) {
-      case Operation::remove:
-        if (deletes_ == Deletes::ignore) ++result_.unchanged;
-        else removes_.push_back(i);
-        break;
+      case Operation::remove: removes_.push_back(i); break;
       case Operation::move:
         if (keeps_its_key(change)) group_of(change).changes.push_back(i);
         else moves_.push_back(i);
@@ -114,8 +113,10 @@ bool StagedWrite::keeps_its_key(const Change& change) const {
 }
 
 StagedWrite::Group& StagedWrite::group_of(const Change& change) {
-  const bool complete = std::none_of(change.row.begin(), change.row.end(), [](const Value& cell) { return cell.is_absent(); });
-  const std::vector<bool> present = complete ? std::vector<bool>(change.row.size(), true) : present_in(change);
+  const bool complete =
+      std::none_of(change.row.begin(), change.row.end(), [](const Value& cell) { return cell.is_absent(); });
+  const std::vector<bool> present =
+      complete ? std::vector<bool>(change.row.size(), true) : present_in(change);
   for (Group& group : groups_)
     if (group.present == present) return group;
   groups_.push_back({present, {}, {}});
@@ -162,17 +163,21 @@ bool StagedWrite::stage_row(CopyRows& rows, std::size_t index, Kind kind) {
   for (std::size_t i = 0; has_old_keys_ && i < target_.key.size(); ++i) {
     std::string reason;
     // A key that the column cannot hold is not there: the row is new.
-    if (kind != Kind::move || !rows.put(target_.columns[target_.key[i]].writing.encoding, change.old_key[i], reason)) rows.put_null();
+    if (kind != Kind::move ||
+        !rows.put(target_.columns[target_.key[i]].writing.encoding, change.old_key[i], reason))
+      rows.put_null();
   }
   return true;
 }
 
-bool StagedWrite::put_cell(CopyRows& rows, std::size_t change, std::size_t column, Kind kind, const Value& value) {
+bool StagedWrite::put_cell(CopyRows& rows, std::size_t change, std::size_t column, Kind kind,
+                           const Value& value) {
   std::string reason;
   if (rows.put(target_.columns[column].writing.encoding, value, reason)) return true;
   // A row under a key that the column cannot hold is not there to be removed.
   if (kind == Kind::remove) ++result_.unchanged;
-  else result_.rejected.push_back({change, target_.columns[column].column.name, reason, RejectionCause::value});
+  else
+    result_.rejected.push_back({change, target_.columns[column].column.name, reason, RejectionCause::value});
   return false;
 }
 
@@ -185,18 +190,21 @@ void StagedWrite::reject_folded_keys() {
       const auto n = static_cast<std::size_t>(folded.integer(row, 0));
       dropped_[n] = true;
       numbers.push_back(folded.string(row, 0));
-      result_.rejected.push_back({change_of_[n], target_.columns[target_.key.front()].column.name,
-                                  "another row's key is not the same, but equal for this table (case or accents)",
-                                  RejectionCause::unique});
+      result_.rejected.push_back(
+          {change_of_[n], target_.columns[target_.key.front()].column.name,
+           "another row's key is not the same, but equal for this table (case or accents)",
+           RejectionCause::unique});
     }
-    if (!numbers.empty()) transaction_.execute(fmt::format("DELETE FROM pg_temp.syncflow_stage WHERE n IN ({})", join(numbers, ", ")));
+    if (!numbers.empty())
+      transaction_.execute(
+          fmt::format("DELETE FROM pg_temp.syncflow_stage WHERE n IN ({})", join(numbers, ", ")));
   }
 }
 
 std::size_t StagedWrite::live_rows(const StageRange& range) const {
   const auto begin = dropped_.begin();
-  return static_cast<std::size_t>(
-      std::count(begin + static_cast<std::ptrdiff_t>(range.first), begin + static_cast<std::ptrdiff_t>(range.end), false));
+  return static_cast<std::size_t>(std::count(begin + static_cast<std::ptrdiff_t>(range.first),
+                                             begin + static_cast<std::ptrdiff_t>(range.end), false));
 }
 
 void StagedWrite::apply(const StageRange& range, Kind kind) {
@@ -213,7 +221,8 @@ void StagedWrite::apply(const StageRange& range, Kind kind) {
 libpq::Answer StagedWrite::attempt(const StageRange& range, Kind kind) {
   switch (kind) {
     case Kind::remove:
-      return transaction_.attempt_apart(deletes_ == Deletes::soft ? statements_.mark_removed(range) : statements_.remove(range));
+      return transaction_.attempt_apart(deletes_ == Deletes::soft ? statements_.mark_removed(range)
+                                                                  : statements_.remove(range));
     case Kind::move: return attempt_move(range.first);
     case Kind::upsert: break;
   }
@@ -223,11 +232,13 @@ libpq::Answer StagedWrite::attempt(const StageRange& range, Kind kind) {
 libpq::Answer StagedWrite::attempt_move(std::size_t n) {
   libpq::Answer moved = transaction_.attempt_apart(statements_.move_key(n));
   if (moved.refused) return moved;
-  if (changed_rows(moved) == 0 && deletes_ != Deletes::ignore) {
-    moved = transaction_.attempt(deletes_ == Deletes::soft ? statements_.mark_old_key(n) : statements_.remove_old_key(n));
+  if (changed_rows(moved) == 0) {
+    moved = transaction_.attempt(deletes_ == Deletes::soft ? statements_.mark_old_key(n)
+                                                           : statements_.remove_old_key(n));
     if (moved.refused) return moved;
   }
-  libpq::Answer upserted = transaction_.attempt(statements_.upsert({n, n + 1}, present_of_moves_[n - moved_range_.first]));
+  libpq::Answer upserted =
+      transaction_.attempt(statements_.upsert({n, n + 1}, present_of_moves_[n - moved_range_.first]));
   // However much of it was done, it is one change.
   return upserted.refused || changed_rows(upserted) > 0 ? std::move(upserted) : std::move(moved);
 }
@@ -245,8 +256,10 @@ void StagedWrite::count(Kind kind, std::size_t changed, std::size_t rows) {
 
 void StagedWrite::refuse(std::size_t n, Kind kind, const libpq::ServerError& error) {
   const auto field = constraint_fields_.find(error.constraint);
-  Rejection rejection = rejection_of(change_of_[n], error, field == constraint_fields_.end() ? "" : field->second);
-  if (rejection.cause == RejectionCause::value && rejection.field.empty()) rejection.field = field_that_fails(n);
+  Rejection rejection =
+      rejection_of(change_of_[n], error, field == constraint_fields_.end() ? "" : field->second);
+  if (rejection.cause == RejectionCause::value && rejection.field.empty())
+    rejection.field = field_that_fails(n);
   refused_.push_back({n, kind, std::move(rejection)});
 }
 
@@ -262,9 +275,11 @@ std::string StagedWrite::field_that_fails(std::size_t n) {
 /// What stood in the way of a row may have gone, or come, with another row of the batch.
 void StagedWrite::retry_refused() {
   const auto may_pass = [](const Refused& refused) {
-    return refused.rejection.cause == RejectionCause::unique || refused.rejection.cause == RejectionCause::foreign_key;
+    return refused.rejection.cause == RejectionCause::unique ||
+           refused.rejection.cause == RejectionCause::foreign_key;
   };
-  if (std::count_if(refused_.begin(), refused_.end(), may_pass) > static_cast<std::ptrdiff_t>(kMostRetried)) return;
+  if (std::count_if(refused_.begin(), refused_.end(), may_pass) > static_cast<std::ptrdiff_t>(kMostRetried))
+    return;
   for (bool progress = true; progress;) {
     progress = false;
     std::erase_if(refused_, [&](const Refused& refused) {

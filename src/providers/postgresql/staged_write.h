@@ -45,8 +45,9 @@ class CopyRows {
 /// came with, so that they do not sink the others.
 class StagedWrite {
  public:
-  StagedWrite(const TargetTable& target, Deletes deletes, const std::map<std::string, std::string>& constraint_fields,
-              FencedTransaction& transaction, const Batch& batch);
+  StagedWrite(const TargetTable& target, Deletes deletes,
+              const std::map<std::string, std::string>& constraint_fields, FencedTransaction& transaction,
+              const Batch& batch);
 
   /// Leaves the transaction to be committed.
   WriteResult run();

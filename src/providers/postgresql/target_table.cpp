@@ -30,25 +30,33 @@ std::vector<std::string> quoted_names(const std::vector<std::string>& names) {
 
 void check_name(const std::string& name, const char* what) {
   if (name.size() > kLongestName)
-    throw Error(ErrorKind::bad_config, fmt::format("{} \"{}\" has {} bytes; PostgreSQL keeps {}: map it to a shorter one", what, name,
-                                                   name.size(), kLongestName));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("{} \"{}\" has {} bytes; PostgreSQL keeps {}: map it to a shorter one", what,
+                            name, name.size(), kLongestName));
 }
 
-[[noreturn]] void missing_column(const Relation& relation, const std::string& name, const std::string& what, const std::string& type) {
+[[noreturn]] void missing_column(const Relation& relation, const std::string& name, const std::string& what,
+                                 const std::string& type) {
   std::vector<std::string> names;
   for (const Column& column : relation.columns) names.push_back(column.name);
   const std::string near = nearest(name, names);
-  throw Error(ErrorKind::bad_config,
-              fmt::format("table {} has no {} {}{}; add it (ALTER TABLE {} ADD COLUMN {} {}), or take it out of the sync",
-                          relation.name.text(), what, name, near.empty() ? "" : " (did you mean " + near + "?)",
-                          relation.name.quoted(), libpq::quoted(name), type));
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format(
+          "table {} has no {} {}{}; add it (ALTER TABLE {} ADD COLUMN {} {}), or take it out of the sync",
+          relation.name.text(), what, name, near.empty() ? "" : " (did you mean " + near + "?)",
+          relation.name.quoted(), libpq::quoted(name), type));
 }
 
 /// Why no index guards the key, as a person would put it.
-[[noreturn]] void unguarded_key(const Relation& relation, const std::vector<std::string>& names, const std::string& why) {
-  throw Error(ErrorKind::bad_config,
-              fmt::format("table {}: {}, so ({}) cannot be the key: CREATE UNIQUE INDEX ON {} ({}), or name another key",
-                          relation.name.text(), why, bracketed(names), relation.name.quoted(), bracketed(quoted_names(names))));
+[[noreturn]] void unguarded_key(const Relation& relation, const std::vector<std::string>& names,
+                                const std::string& why) {
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format(
+          "table {}: {}, so ({}) cannot be the key: CREATE UNIQUE INDEX ON {} ({}), or name another key",
+          relation.name.text(), why, bracketed(names), relation.name.quoted(),
+          bracketed(quoted_names(names))));
 }
 
 void check_key(const Relation& relation, const Schema& incoming) {
@@ -57,8 +65,10 @@ void check_key(const Relation& relation, const Schema& incoming) {
   for (const std::string& name : names) {
     const Column& column = *relation.find(name);
     if (column.nullable)
-      throw Error(ErrorKind::bad_config, fmt::format("table {}: key field {} may be null: ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
-                                                     relation.name.text(), name, relation.name.quoted(), libpq::quoted(name)));
+      throw Error(
+          ErrorKind::bad_config,
+          fmt::format("table {}: key field {} may be null: ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
+                      relation.name.text(), name, relation.name.quoted(), libpq::quoted(name)));
     numbers.insert(column.number);
   }
   std::string why = "no unique index has exactly the key's columns";
@@ -66,28 +76,35 @@ void check_key(const Relation& relation, const Schema& incoming) {
     if (!index.unique || std::set<int>(index.columns.begin(), index.columns.end()) != numbers) continue;
     if (index.guards()) return;
     why = fmt::format("unique index {} is {}", index.name,
-                      index.partial ? "partial" : index.deferrable ? "deferrable" : "not valid (REINDEX it)");
+                      index.partial      ? "partial"
+                      : index.deferrable ? "deferrable"
+                                         : "not valid (REINDEX it)");
   }
   unguarded_key(relation, names, why);
 }
 
 void check_kind(const Relation& relation) {
   if (relation.kind != 'r' && relation.kind != 'p')
-    throw Error(ErrorKind::bad_config, fmt::format("{} is a {}: rows can only be written to a table", relation.name.text(),
-                                                   relation.kind_name()));
+    throw Error(ErrorKind::bad_config, fmt::format("{} is a {}: rows can only be written to a table",
+                                                   relation.name.text(), relation.kind_name()));
 }
 
-void check_writable(const Relation& relation, const Column& column, const Field& field, bool is_key, const Writing& writing) {
+void check_writable(const Relation& relation, const Column& column, const Field& field, bool is_key,
+                    const Writing& writing) {
   const std::string place = fmt::format("table {}: column {}", relation.name.text(), column.name);
   if (column.generated)
-    throw Error(ErrorKind::bad_config, place + " is computed by the database: take it out of the sync's fields");
+    throw Error(ErrorKind::bad_config,
+                place + " is computed by the database: take it out of the sync's fields");
   if (column.identity_always && !is_key)
-    throw Error(ErrorKind::bad_config, fmt::format("{} is GENERATED ALWAYS AS IDENTITY and cannot be changed: ALTER TABLE {} ALTER "
-                                                   "COLUMN {} SET GENERATED BY DEFAULT, or take it out of the sync's fields",
-                                                   place, relation.name.quoted(), libpq::quoted(column.name)));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("{} is GENERATED ALWAYS AS IDENTITY and cannot be changed: ALTER TABLE {} ALTER "
+                            "COLUMN {} SET GENERATED BY DEFAULT, or take it out of the sync's fields",
+                            place, relation.name.quoted(), libpq::quoted(column.name)));
   if (!sql::pg::can_hold(writing.encoding, field.type))
-    throw Error(ErrorKind::bad_config, fmt::format("{} is of type {} and cannot hold a {}: map another field, or transform it (cast)",
-                                                   place, column.native, name_of(field.type)));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("{} is of type {} and cannot hold a {}: map another field, or transform it (cast)", place,
+                    column.native, name_of(field.type)));
 }
 
 std::optional<std::string> narrower(const Column& column, const Field& field, const Writing& writing) {
@@ -96,28 +113,31 @@ std::optional<std::string> narrower(const Column& column, const Field& field, co
     return fmt::format("field {} holds at most {} characters, the source's {}", column.name, *encoding.length,
                        field.length ? fmt::format("up to {}", *field.length) : "any number");
   if (encoding.precision && field.type == Type::decimal &&
-      (!field.precision || *field.precision - field.scale.value_or(0) > *encoding.precision - encoding.scale ||
+      (!field.precision ||
+       *field.precision - field.scale.value_or(0) > *encoding.precision - encoding.scale ||
        field.scale.value_or(0) > encoding.scale))
     return fmt::format("field {} is {}, the source's {}", column.name, column.native,
                        field.native.empty() ? "a decimal of any size" : field.native);
-  const bool counts_seconds = field.type == Type::time || field.type == Type::timestamp || field.type == Type::timestamp_tz;
+  const bool counts_seconds =
+      field.type == Type::time || field.type == Type::timestamp || field.type == Type::timestamp_tz;
   if (counts_seconds && field.precision.value_or(6) > encoding.second_digits)
-    return fmt::format("field {} keeps {} digits of the second, the source {}", column.name, encoding.second_digits,
-                       field.precision.value_or(6));
+    return fmt::format("field {} keeps {} digits of the second, the source {}", column.name,
+                       encoding.second_digits, field.precision.value_or(6));
   return std::nullopt;
 }
 
-ClockColumn clock_column(const Relation& relation, const DestinationSpec& spec, const std::string& name, const char* what,
-                         const Zone& zone) {
+ClockColumn clock_column(const Relation& relation, const DestinationSpec& spec, const std::string& name,
+                         const char* what, const Zone& zone) {
   const Column* column = relation.find(name);
   if (!column) missing_column(relation, name, what, "timestamp with time zone");
   if (spec.incoming.find(name))
-    throw Error(ErrorKind::bad_config, fmt::format("table {}: {} {} is also mapped from the source: it can be only one of both",
-                                                   relation.name.text(), what, name));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("table {}: {} {} is also mapped from the source: it can be only one of both",
+                            relation.name.text(), what, name));
   const Type type = field_of(*column).type;
   if (type != Type::timestamp_tz && type != Type::timestamp)
-    throw Error(ErrorKind::bad_config, fmt::format("table {}: {} {} is of type {}; it must be a timestamp", relation.name.text(), what,
-                                                   name, column->native));
+    throw Error(ErrorKind::bad_config, fmt::format("table {}: {} {} is of type {}; it must be a timestamp",
+                                                   relation.name.text(), what, name, column->native));
   std::string expression = "pg_catalog.clock_timestamp()";
   // A zone of fixed distance is told the SQL way, by an interval: as a text its sign would be turned around.
   if (type == Type::timestamp)
@@ -138,12 +158,14 @@ void check_rights(libpq::Session& session, const Relation& relation, const Desti
     if (!rows.boolean(0, i) && (i < 3 || spec.deletes == Deletes::hard)) missing.push_back(rights[i]);
   const std::string role = libpq::quoted(session.target().user);
   if (!missing.empty())
-    throw Error(ErrorKind::forbidden, fmt::format("table {}: no right to {} there: GRANT {} ON {} TO {}", relation.name.text(),
-                                                  join(missing, ", "), join(missing, ", "), relation.name.quoted(), role));
+    throw Error(ErrorKind::forbidden,
+                fmt::format("table {}: no right to {} there: GRANT {} ON {} TO {}", relation.name.text(),
+                            join(missing, ", "), join(missing, ", "), relation.name.quoted(), role));
   if (!rows.boolean(0, 4))
-    throw Error(ErrorKind::forbidden, fmt::format("no right to make temporary tables, which writing needs: GRANT TEMPORARY ON "
-                                                  "DATABASE {} TO {}",
-                                                  libpq::quoted(session.target().database), role));
+    throw Error(ErrorKind::forbidden,
+                fmt::format("no right to make temporary tables, which writing needs: GRANT TEMPORARY ON "
+                            "DATABASE {} TO {}",
+                            libpq::quoted(session.target().database), role));
 }
 
 }  // namespace
@@ -153,13 +175,15 @@ std::vector<bool> known_natives(libpq::Session& session, const Schema& incoming)
   for (const Field& field : incoming.fields) {
     // to_regtype takes nothing but the name of a type: what passes may stand in DDL.
     const bool foreign = incoming.provider != "postgresql" || field.native.empty();
-    const libpq::Answer answer = foreign ? libpq::Answer{} : session.attempt("SELECT to_regtype($1)::text", {field.native});
+    const libpq::Answer answer =
+        foreign ? libpq::Answer{} : session.attempt("SELECT to_regtype($1)::text", {field.native});
     known.push_back(!foreign && !answer.refused && !answer.rows.is_null(0, 0));
   }
   return known;
 }
 
-std::string create_statement(const DestinationSpec& spec, const TableName& name, const std::vector<bool>& native_exists) {
+std::string create_statement(const DestinationSpec& spec, const TableName& name,
+                             const std::vector<bool>& native_exists) {
   check_name(name.table, "table name");
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < spec.incoming.fields.size(); ++i) {
@@ -167,7 +191,8 @@ std::string create_statement(const DestinationSpec& spec, const TableName& name,
     check_name(field.name, "field name");
     lines.push_back(libpq::quoted(field.name) + " " + (native_exists[i] ? field.native : type_for(field)));
   }
-  for (const std::string& extra : {spec.deletes == Deletes::soft ? spec.soft_delete : std::string(), spec.stamp}) {
+  for (const std::string& extra :
+       {spec.deletes == Deletes::soft ? spec.soft_delete : std::string(), spec.stamp}) {
     if (extra.empty() || spec.incoming.find(extra)) continue;
     check_name(extra, "field name");
     lines.push_back(libpq::quoted(extra) + " timestamp with time zone");
@@ -178,8 +203,8 @@ std::string create_statement(const DestinationSpec& spec, const TableName& name,
   return "CREATE TABLE " + name.quoted() + " (\n  " + join(lines, ",\n  ") + "\n)";
 }
 
-TargetTable match_table(libpq::Session& session, const Relation& relation, const DestinationSpec& spec, const Zone& zone,
-                        std::vector<std::string>& warnings) {
+TargetTable match_table(libpq::Session& session, const Relation& relation, const DestinationSpec& spec,
+                        const Zone& zone, std::vector<std::string>& warnings) {
   check_kind(relation);
   TargetTable target;
   target.name = relation.name;
@@ -200,14 +225,18 @@ TargetTable match_table(libpq::Session& session, const Relation& relation, const
     target.columns.push_back({libpq::quoted(field.name), *column, std::move(writing), is_key});
   }
   check_key(relation, spec.incoming);
-  if (spec.deletes == Deletes::soft) target.soft_delete = clock_column(relation, spec, spec.soft_delete, "soft-delete field", zone);
+  if (spec.deletes == Deletes::soft)
+    target.soft_delete = clock_column(relation, spec, spec.soft_delete, "soft-delete field", zone);
   if (!spec.stamp.empty()) target.stamp = clock_column(relation, spec, spec.stamp, "stamp field", zone);
   for (const Column& column : relation.columns) {
     if (!column.generated) target.all_columns.push_back(libpq::quoted(column.name));
-    const bool written = spec.incoming.find(column.name) || (target.stamp && target.stamp->name == column.name);
+    const bool written =
+        spec.incoming.find(column.name) || (target.stamp && target.stamp->name == column.name);
     if (written || column.nullable || column.has_default || column.generated) continue;
     target.needs_more_columns = true;
-    warnings.push_back(fmt::format("column {} must have a value, has no default and is not mapped: new rows will be refused", column.name));
+    warnings.push_back(
+        fmt::format("column {} must have a value, has no default and is not mapped: new rows will be refused",
+                    column.name));
   }
   check_rights(session, relation, spec);
   return target;

@@ -47,7 +47,8 @@ struct TargetTable {
 
 /// The DDL of the table for that spec. `native_exists`: for each incoming field, whether its native type is
 /// known to the server.
-std::string create_statement(const DestinationSpec& spec, const TableName& name, const std::vector<bool>& native_exists);
+std::string create_statement(const DestinationSpec& spec, const TableName& name,
+                             const std::vector<bool>& native_exists);
 
 /// Which incoming fields' native types the server knows.
 std::vector<bool> known_natives(libpq::Session& session, const Schema& incoming);
@@ -55,7 +56,7 @@ std::vector<bool> known_natives(libpq::Session& session, const Schema& incoming)
 /// Matches what comes in with the table. Throws Error(bad_config) that says what to do: a field that is
 /// missing, cannot be written or cannot hold its type; a key that no unique index guards; and
 /// Error(forbidden) that names the GRANT. `warnings`: what will be refused row by row.
-TargetTable match_table(libpq::Session& session, const Relation& relation, const DestinationSpec& spec, const Zone& zone,
-                        std::vector<std::string>& warnings);
+TargetTable match_table(libpq::Session& session, const Relation& relation, const DestinationSpec& spec,
+                        const Zone& zone, std::vector<std::string>& warnings);
 
 }  // namespace syncflow::postgresql

@@ -54,8 +54,10 @@ class WriteStatements {
   std::string key_list() const;
   std::string match_key(const std::string& table_alias, const char* stage_prefix) const;
   std::string match_removed_key() const;
-  std::string differences(const std::vector<std::size_t>& columns, const std::string& left, const std::vector<std::string>& right) const;
-  std::string assignments(const std::vector<std::size_t>& columns, const std::vector<std::string>& values) const;
+  std::string differences(const std::vector<std::size_t>& columns, const std::string& left,
+                          const std::vector<std::string>& right) const;
+  std::string assignments(const std::vector<std::size_t>& columns,
+                          const std::vector<std::string>& values) const;
   std::string insert_head(const std::vector<std::size_t>& columns) const;
   std::string upsert_by_conflict(const StageRange& range, const std::vector<std::size_t>& columns) const;
   std::string upsert_by_update(const StageRange& range, const std::vector<std::size_t>& columns) const;

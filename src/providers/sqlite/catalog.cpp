@@ -18,7 +18,8 @@ bool same_name(std::string_view a, std::string_view b) {
 void read_columns(Database& database, Table& table, bool strict) {
   std::vector<std::pair<int, std::size_t>> keyed;
   Statement columns = database.prepare(
-      "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid");
+      "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?1) ORDER "
+      "BY cid");
   columns.bind_text(1, table.name);
   while (columns.step()) {
     constexpr std::int64_t kHidden = 1;
@@ -41,8 +42,8 @@ void read_collations(Database& database, Table& table) {
   for (Column& column : table.columns) {
     const char* collation = nullptr;
     int not_null = 0, primary = 0, autoincrement = 0;
-    if (sqlite3_table_column_metadata(database.handle(), "main", table.name.c_str(), column.name.c_str(), nullptr, &collation,
-                                      &not_null, &primary, &autoincrement) != SQLITE_OK)
+    if (sqlite3_table_column_metadata(database.handle(), "main", table.name.c_str(), column.name.c_str(),
+                                      nullptr, &collation, &not_null, &primary, &autoincrement) != SQLITE_OK)
       database.fail(fmt::format("describing {}.{}", table.name, column.name));
     if (collation) column.collation = collation;
     table.autoincrement = table.autoincrement || autoincrement != 0;
@@ -50,7 +51,8 @@ void read_collations(Database& database, Table& table) {
 }
 
 void read_index(Database& database, Index& index) {
-  Statement parts = database.prepare("SELECT cid, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno");
+  Statement parts =
+      database.prepare("SELECT cid, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno");
   parts.bind_text(1, index.name);
   while (parts.step()) {
     constexpr std::int64_t kExpression = -2, kRowid = -1;
@@ -80,7 +82,8 @@ void read_indexes(Database& database, Table& table) {
 
 /// INTEGER PRIMARY KEY is another name of the rowid: the only primary key without an index of its own.
 void note_rowid(Table& table) {
-  const bool indexed = std::any_of(table.indexes.begin(), table.indexes.end(), [](const Index& i) { return i.primary; });
+  const bool indexed =
+      std::any_of(table.indexes.begin(), table.indexes.end(), [](const Index& i) { return i.primary; });
   table.rowid_is_key = table.has_rowid && table.primary_key.size() == 1 && !indexed;
   if (table.rowid_is_key) table.columns[table.primary_key[0]].not_null = true;
   if (!table.has_rowid)
@@ -152,7 +155,8 @@ bool Table::is_indexed(std::size_t column) const {
 
 std::vector<std::string> table_names(Database& database) {
   Statement list = database.prepare(
-      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE "
+      "'sqlite\\_%' ESCAPE '\\' "
       "ORDER BY name");
   std::vector<std::string> names;
   while (list.step()) names.push_back(list.string(0));
@@ -161,7 +165,8 @@ std::vector<std::string> table_names(Database& database) {
 
 std::optional<Table> find_table(Database& database, const std::string& name) {
   Statement list = database.prepare(
-      "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name = ?1 COLLATE NOCASE");
+      "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name = ?1 "
+      "COLLATE NOCASE");
   list.bind_text(1, name);
   if (!list.step()) return std::nullopt;
   Table table;
@@ -171,7 +176,8 @@ std::optional<Table> find_table(Database& database, const std::string& name) {
   read_collations(database, table);
   read_indexes(database, table);
   note_rowid(table);
-  Statement triggers = database.prepare("SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE");
+  Statement triggers = database.prepare(
+      "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE");
   triggers.bind_text(1, table.name);
   while (triggers.step()) table.triggers.push_back(triggers.string(0));
   return table;

@@ -14,7 +14,7 @@ namespace syncflow::sqlite {
 
 struct Column {
   std::string name;
-  std::string declared;   ///< as in CREATE TABLE
+  std::string declared;  ///< as in CREATE TABLE
   ColumnType type;
   bool not_null = false;  ///< also of a rowid
   bool generated = false;
@@ -38,9 +38,9 @@ struct Table {
   std::vector<std::size_t> primary_key;  ///< in key order; empty: none
   std::vector<Index> indexes;            ///< the primary key's is among them, except a rowid's
   bool has_rowid = true;
-  bool rowid_is_key = false;             ///< INTEGER PRIMARY KEY
+  bool rowid_is_key = false;  ///< INTEGER PRIMARY KEY
   bool autoincrement = false;
-  std::vector<std::string> triggers;     ///< their SQL
+  std::vector<std::string> triggers;  ///< their SQL
 
   std::optional<std::size_t> find(std::string_view column) const;
   /// As SQLite compares names.

@@ -76,7 +76,8 @@ std::optional<Stored> number_of(std::string_view decimal) {
   const std::string plain = normalized_decimal(decimal);
   if (const auto whole = whole_number(plain)) return Stored::of(*whole);
   double number = 0;
-  if (std::from_chars(plain.data(), plain.data() + plain.size(), number).ec != std::errc()) return std::nullopt;
+  if (std::from_chars(plain.data(), plain.data() + plain.size(), number).ec != std::errc())
+    return std::nullopt;
   if (normalized_decimal(fixed_digits(number)) != plain) return std::nullopt;
   return Stored::of(number);
 }
@@ -92,7 +93,8 @@ Reason check_digits(std::string_view decimal, const ColumnType& type) {
   const auto scale = static_cast<std::size_t>(std::max(0, *type.scale));
   const auto room = static_cast<std::size_t>(std::max(0, *type.precision - *type.scale));
   if (fraction <= scale && (whole <= room || only_zero)) return std::nullopt;
-  return fmt::format("{} has more digits than the declared ({},{})", shortened(decimal), *type.precision, *type.scale);
+  return fmt::format("{} has more digits than the declared ({},{})", shortened(decimal), *type.precision,
+                     *type.scale);
 }
 
 std::string padded(std::string decimal, const ColumnType& type) {
@@ -100,7 +102,8 @@ std::string padded(std::string decimal, const ColumnType& type) {
   auto point = decimal.find('.');
   if (point == std::string::npos) point = decimal.size(), decimal += '.';
   const std::size_t fraction = decimal.size() - point - 1;
-  if (const auto scale = static_cast<std::size_t>(*type.scale); fraction < scale) decimal.append(scale - fraction, '0');
+  if (const auto scale = static_cast<std::size_t>(*type.scale); fraction < scale)
+    decimal.append(scale - fraction, '0');
   return decimal;
 }
 
@@ -112,7 +115,8 @@ std::optional<std::chrono::minutes> offset_of(std::string_view zone) {
   return std::chrono::minutes(*parsed->offset_minutes);
 }
 
-void append_clock(std::int64_t microseconds, unsigned nanoseconds, std::optional<int> digits, std::string& out) {
+void append_clock(std::int64_t microseconds, unsigned nanoseconds, std::optional<int> digits,
+                  std::string& out) {
   const std::int64_t seconds = microseconds / 1'000'000;
   const std::string fraction = fmt::format("{:06}{:03}", microseconds % 1'000'000, nanoseconds);
   const std::size_t needed = fraction.find_last_not_of('0') + 1;
@@ -124,7 +128,8 @@ void append_clock(std::int64_t microseconds, unsigned nanoseconds, std::optional
   if (shown > 0) out += '.' + fraction.substr(0, shown);
 }
 
-std::string spell_timestamp(std::int64_t utc, unsigned nanoseconds, std::string_view zone, const Spelling& spelling) {
+std::string spell_timestamp(std::int64_t utc, unsigned nanoseconds, std::string_view zone,
+                            const Spelling& spelling) {
   const auto offset = zone.empty() ? spelling.offset : offset_of(zone).value_or(std::chrono::minutes(0));
   const std::int64_t local = utc + offset.count() * kMicrosecondsPerMinute;
   const std::int64_t days = floor_divide(local, kMicrosecondsPerDay);
@@ -143,8 +148,9 @@ Reason decode_timestamp(const Stored& stored, const ColumnType& type, const Spel
   const std::int64_t naive_offset = spelling.offset.count() * kMicrosecondsPerMinute;
   if (parsed->offset_minutes) microseconds -= *parsed->offset_minutes * kMicrosecondsPerMinute;
   else microseconds -= naive_offset;
-  out = type.canonical == Type::timestamp_tz ? Value::timestamp_tz(microseconds, parsed->nanoseconds)
-                                             : Value::timestamp(microseconds + naive_offset, parsed->nanoseconds);
+  out = type.canonical == Type::timestamp_tz
+            ? Value::timestamp_tz(microseconds, parsed->nanoseconds)
+            : Value::timestamp(microseconds + naive_offset, parsed->nanoseconds);
   return std::nullopt;
 }
 
@@ -177,7 +183,8 @@ Reason decode_float(const Stored& stored, Value& out) {
 Reason decode_decimal(const Stored& stored, const ColumnType& type, Arena& arena, Value& out) {
   std::string text;
   if (stored.storage == Class::integer) text = padded(std::to_string(stored.integer), type);
-  else if (stored.storage == Class::real && std::isfinite(stored.real)) text = padded(fixed_digits(stored.real), type);
+  else if (stored.storage == Class::real && std::isfinite(stored.real))
+    text = padded(fixed_digits(stored.real), type);
   else if (stored.storage == Class::text && is_decimal(stored.bytes)) text = stored.bytes;
   else return contradicts(stored, "a decimal number");
   out = Value::decimal(arena.copy(text));
@@ -192,7 +199,8 @@ Reason decode_text(const Stored& stored, Arena& arena, Value& out) {
 
 Reason decode_uuid(const Stored& stored, Arena& arena, Value& out) {
   if (stored.storage == Class::blob && stored.bytes.size() == 16) out = Value::uuid(arena.copy(stored.bytes));
-  else if (stored.storage == Class::text && is_uuid(stored.bytes)) out = parse_value(Type::uuid, stored.bytes, arena);
+  else if (stored.storage == Class::text && is_uuid(stored.bytes))
+    out = parse_value(Type::uuid, stored.bytes, arena);
   else return contradicts(stored, "a UUID");
   return std::nullopt;
 }
@@ -201,7 +209,8 @@ Reason decode_json(const Stored& stored, Arena& arena, Value& out) {
   // A column declared JSON has NUMERIC affinity: the document 5 is an integer in it.
   std::string number;
   if (stored.storage == Class::integer) number = std::to_string(stored.integer);
-  else if (stored.storage == Class::real && std::isfinite(stored.real)) number = to_text(Value::of(stored.real));
+  else if (stored.storage == Class::real && std::isfinite(stored.real))
+    number = to_text(Value::of(stored.real));
   else if (stored.storage != Class::text || !is_utf8(stored.bytes) || !is_json(stored.bytes))
     return contradicts(stored, "a JSON document");
   out = Value::json(arena.copy(number.empty() ? stored.bytes : std::string_view(number)));
@@ -231,7 +240,8 @@ Reason decode_other(const Stored& stored, const ColumnType& type, Arena& arena, 
     return std::nullopt;
   }
   if (type.canonical == Type::bytes) {
-    if (stored.storage != Class::blob) return contradicts(stored, "bytes: store them as a BLOB (CAST(… AS BLOB))");
+    if (stored.storage != Class::blob)
+      return contradicts(stored, "bytes: store them as a BLOB (CAST(… AS BLOB))");
     out = Value::bytes(arena.copy(stored.bytes));
     return std::nullopt;
   }
@@ -299,7 +309,8 @@ Reason encode_float(const Value& value, Stored& out) {
   }
   const auto digits = digits_of(value);
   const auto number = digits ? number_of(*digits) : std::nullopt;
-  const bool exact = number && (number->storage == Class::real || std::abs(number->integer) <= std::int64_t{1} << 53);
+  const bool exact =
+      number && (number->storage == Class::real || std::abs(number->integer) <= std::int64_t{1} << 53);
   if (!exact) return cannot_hold(value, "floating-point");
   out = number->storage == Class::real ? *number : Stored::of(static_cast<double>(number->integer));
   return std::nullopt;
@@ -309,12 +320,14 @@ Reason encode_decimal(const Value& value, const ColumnType& type, Arena& arena, 
   const auto digits = digits_of(value);
   if (!digits) return cannot_hold(value, "decimal");
   if (auto reason = check_digits(*digits, type)) return reason;
-  if (type.affinity == Affinity::text || type.affinity == Affinity::blob) return hold_text(*digits, arena, out);
+  if (type.affinity == Affinity::text || type.affinity == Affinity::blob)
+    return hold_text(*digits, arena, out);
   const auto number = number_of(*digits);
   if (!number)
-    return fmt::format("SQLite keeps numbers with a fraction as floating point in a DECIMAL field, which cannot hold {}: "
-                       "declare the field DECIMAL_TEXT",
-                       shortened(*digits));
+    return fmt::format(
+        "SQLite keeps numbers with a fraction as floating point in a DECIMAL field, which cannot hold {}: "
+        "declare the field DECIMAL_TEXT",
+        shortened(*digits));
   out = *number;
   return std::nullopt;
 }
@@ -322,12 +335,16 @@ Reason encode_decimal(const Value& value, const ColumnType& type, Arena& arena, 
 /// A text for a column whose affinity may turn it into a number.
 Reason encode_guarded(std::string_view text, const ColumnType& type, Stored& out) {
   out = Stored::text(text);
-  if (type.affinity == Affinity::text || type.affinity == Affinity::blob || !looks_like_a_number(text)) return std::nullopt;
+  if (type.affinity == Affinity::text || type.affinity == Affinity::blob || !looks_like_a_number(text))
+    return std::nullopt;
   if (const auto whole = whole_number(text); whole && std::to_string(*whole) == text) return std::nullopt;
   if (is_decimal(text))
-    if (const auto number = number_of(text); number && number->storage == Class::real && fixed_digits(number->real) == text)
+    if (const auto number = number_of(text);
+        number && number->storage == Class::real && fixed_digits(number->real) == text)
       return std::nullopt;
-  return fmt::format("SQLite would turn the text {} into a number here: declare the field with TEXT in its type", shortened(text));
+  return fmt::format(
+      "SQLite would turn the text {} into a number here: declare the field with TEXT in its type",
+      shortened(text));
 }
 
 Reason encode_text(const Value& value, Arena& arena, Stored& out) {
@@ -337,17 +354,20 @@ Reason encode_text(const Value& value, Arena& arena, Stored& out) {
   return std::nullopt;
 }
 
-Reason encode_timestamp(const Value& value, const ColumnType& type, const Spelling& spelling, Arena& arena, Stored& out) {
+Reason encode_timestamp(const Value& value, const ColumnType& type, const Spelling& spelling, Arena& arena,
+                        Stored& out) {
   const bool naive = value.type() == Type::timestamp;
   if (!naive && value.type() != Type::timestamp_tz) return cannot_hold(value, "timestamp");
   const std::int64_t utc = value.as_int64() - (naive ? spelling.offset.count() * kMicrosecondsPerMinute : 0);
   const bool bare = type.canonical == Type::timestamp && naive && !spelling.zone_on_naive;
-  return hold_text(spell_timestamp(utc, value.nanoseconds(), bare ? "" : spelling.zone, spelling), arena, out);
+  return hold_text(spell_timestamp(utc, value.nanoseconds(), bare ? "" : spelling.zone, spelling), arena,
+                   out);
 }
 
 Reason encode_uuid(const Value& value, const Spelling& spelling, Arena& arena, Stored& out) {
   Value uuid = value;
-  if (value.type() == Type::text && is_uuid(value.view())) uuid = parse_value(Type::uuid, value.view(), arena);
+  if (value.type() == Type::text && is_uuid(value.view()))
+    uuid = parse_value(Type::uuid, value.view(), arena);
   if (uuid.type() != Type::uuid) return cannot_hold(value, "UUID");
   if (spelling.uuid == Spelling::Uuid::blob) {
     out = Stored::blob(uuid.view());
@@ -398,8 +418,8 @@ Reason encode_dynamic(const Value& value, const ColumnType& type, Arena& arena, 
 
 }  // namespace
 
-std::optional<std::string> decode(const Stored& stored, const ColumnType& type, const Spelling& spelling, Arena& arena,
-                                  Value& out) {
+std::optional<std::string> decode(const Stored& stored, const ColumnType& type, const Spelling& spelling,
+                                  Arena& arena, Value& out) {
   out = Value::null();
   if (stored.storage == Class::null) return std::nullopt;
   if (type.dynamic) return decode_dynamic(stored, arena, out);
@@ -416,8 +436,8 @@ std::optional<std::string> decode(const Stored& stored, const ColumnType& type, 
   }
 }
 
-std::optional<std::string> encode(const Value& value, const ColumnType& type, const Spelling& spelling, Arena& arena,
-                                  Stored& out) {
+std::optional<std::string> encode(const Value& value, const ColumnType& type, const Spelling& spelling,
+                                  Arena& arena, Stored& out) {
   out = {};
   if (value.is_null()) return std::nullopt;
   if (type.dynamic) return encode_dynamic(value, type, arena, out);
@@ -460,7 +480,8 @@ Spelling spelling_of(const Stored& sample, const ColumnType& type, const Spellin
   const auto digits_from = [&](std::size_t seconds) {
     if (seconds >= text.size() || text[seconds] != ':') return -1;
     if (seconds + 3 >= text.size() || text[seconds + 3] != '.') return 0;
-    return static_cast<int>(std::min(text.find_first_not_of("0123456789", seconds + 4), text.size()) - seconds - 4);
+    return static_cast<int>(std::min(text.find_first_not_of("0123456789", seconds + 4), text.size()) -
+                            seconds - 4);
   };
   if (type.canonical == Type::uuid) {
     if (sample.storage == Class::blob) out.uuid = Spelling::Uuid::blob;
@@ -474,7 +495,8 @@ Spelling spelling_of(const Stored& sample, const ColumnType& type, const Spellin
     out.separator = text[begin];
     out.fraction_digits = digits_from(begin + 6);
     const auto zone = text.find_first_of("Zz+-", begin);
-    out.zone = zone == std::string_view::npos ? (type.canonical == Type::timestamp ? "Z" : "") : std::string(text.substr(zone));
+    out.zone = zone == std::string_view::npos ? (type.canonical == Type::timestamp ? "Z" : "")
+                                              : std::string(text.substr(zone));
     out.zone_on_naive = zone != std::string_view::npos && type.canonical == Type::timestamp;
   }
   return out;
@@ -506,7 +528,8 @@ std::string show(const Stored& stored) {
     case Stored::Class::integer: return fmt::format("INTEGER {}", stored.integer);
     case Stored::Class::real: return fmt::format("REAL {}", to_text(Value::of(stored.real)));
     case Stored::Class::text:
-      if (!is_utf8(stored.bytes)) return fmt::format("TEXT x'{}', which is not UTF-8", shortened(to_hex(stored.bytes)));
+      if (!is_utf8(stored.bytes))
+        return fmt::format("TEXT x'{}', which is not UTF-8", shortened(to_hex(stored.bytes)));
       return fmt::format("TEXT '{}'", shortened(stored.bytes));
     case Stored::Class::blob: return fmt::format("BLOB x'{}'", shortened(to_hex(stored.bytes)));
   }

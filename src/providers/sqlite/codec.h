@@ -53,13 +53,13 @@ Spelling spelling_of(const Stored& sample, const ColumnType& type, const Spellin
 
 /// Reads a stored value as what its column means. Bytes go into `arena`.
 /// Empty: done. Else why the value cannot be carried.
-std::optional<std::string> decode(const Stored& stored, const ColumnType& type, const Spelling& spelling, Arena& arena,
-                                  Value& out);
+std::optional<std::string> decode(const Stored& stored, const ColumnType& type, const Spelling& spelling,
+                                  Arena& arena, Value& out);
 
 /// Turns a value into what the column would keep. Bytes point into `value` or `arena`.
 /// Empty: done. Else why the column cannot hold it.
-std::optional<std::string> encode(const Value& value, const ColumnType& type, const Spelling& spelling, Arena& arena,
-                                  Stored& out);
+std::optional<std::string> encode(const Value& value, const ColumnType& type, const Spelling& spelling,
+                                  Arena& arena, Stored& out);
 
 /// "TEXT '2024-01-01 …'": for messages.
 std::string show(const Stored& stored);

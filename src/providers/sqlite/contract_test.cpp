@@ -1,7 +1,6 @@
+#include "providers/sqlite/test_database.h"
 #include "testkit/destination_contract.h"
 #include "testkit/source_contract.h"
-
-#include "providers/sqlite/test_database.h"
 
 namespace syncflow::sqlite {
 namespace {
@@ -19,7 +18,8 @@ std::vector<TypeSample> samples() {
       {"REAL", "'NaN'", Type::float64, "NaN"},
       {"DECIMAL(10,2)", "1.5", Type::decimal, "1.50"},
       {"NUMERIC", "123456789012", Type::decimal, "123456789012"},
-      {"DECIMAL_TEXT(40,20)", "'12345678901234567890.12345678901234567890'", Type::decimal, "12345678901234567890.12345678901234567890"},
+      {"DECIMAL_TEXT(40,20)", "'12345678901234567890.12345678901234567890'", Type::decimal,
+       "12345678901234567890.12345678901234567890"},
       {"VARCHAR(3)", "'longer than three'", Type::text, "longer than three"},
       {"TEXT", "'a' || char(0) || 'b'", Type::text, std::string("a\0b", 3)},
       {"BLOB", "x'00ff'", Type::bytes, "00ff"},
@@ -29,7 +29,8 @@ std::vector<TypeSample> samples() {
       {"TIMESTAMP", "'2024-02-29 12:30:00'", Type::timestamp, "2024-02-29T12:30:00"},
       {"DATETIME", "'2024-02-29T12:30:00.123Z'", Type::timestamp, "2024-02-29T12:30:00.123"},
       {"TIMESTAMP", "'2024-02-29T12:30:00+02:00'", Type::timestamp, "2024-02-29T10:30:00"},
-      {"TIMESTAMPTZ", "'2024-02-29 12:30:00.123456789-05:00'", Type::timestamp_tz, "2024-02-29T17:30:00.123456789Z"},
+      {"TIMESTAMPTZ", "'2024-02-29 12:30:00.123456789-05:00'", Type::timestamp_tz,
+       "2024-02-29T17:30:00.123456789Z"},
       {"TIMESTAMP WITH TIME ZONE", "'2024-02-29 12:30:00'", Type::timestamp_tz, "2024-02-29T12:30:00Z"},
       {"UUID", "'6F1C1F6E-0000-4000-8000-00000000000F'", Type::uuid, "6f1c1f6e-0000-4000-8000-00000000000f"},
       {"UUID", "x'6f1c1f6e00004000800000000000000f'", Type::uuid, "6f1c1f6e-0000-4000-8000-00000000000f"},
@@ -102,8 +103,26 @@ SourceCase iso_cursor_case() {
     const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time);
     std::string text = to_rfc3339(milliseconds);
     text.erase(text.find_first_of(".Z"));
-    return fmt::format("'{}.{:03}Z'", text, (milliseconds.time_since_epoch() % std::chrono::seconds(1)).count());
+    return fmt::format("'{}.{:03}Z'", text,
+                       (milliseconds.time_since_epoch() % std::chrono::seconds(1)).count());
   };
+  return a_case;
+}
+
+/// Local times without a zone, far from UTC.
+SourceCase local_time_case() {
+  SourceCase a_case = source_case("LocalTime", "wal");
+  a_case.make = [] {
+    Options options;
+    options.set("timezone", "-08:00");
+    return std::make_unique<TestFile>("wal", options);
+  };
+  a_case.dialect.instant = [](Time time) {
+    std::string text = to_rfc3339(time - std::chrono::hours(8));
+    text.replace(10, 1, " ").pop_back();
+    return "'" + text + "'";
+  };
+  a_case.samples.clear();
   return a_case;
 }
 
@@ -159,8 +178,8 @@ DestinationCase destination_case(const std::string& name, const std::string& jou
   return a_case;
 }
 
-SYNCFLOW_SOURCE_CONTRACT(Sqlite, source_case("Wal", "wal"), source_case("Rollback", "delete"), text_cursor_case(), iso_cursor_case(),
-                         mixed_cursor_case());
+SYNCFLOW_SOURCE_CONTRACT(Sqlite, source_case("Wal", "wal"), source_case("Rollback", "delete"),
+                         text_cursor_case(), iso_cursor_case(), local_time_case(), mixed_cursor_case());
 
 SYNCFLOW_DESTINATION_CONTRACT(Sqlite, destination_case("Wal", "wal"), destination_case("Rollback", "delete"));
 

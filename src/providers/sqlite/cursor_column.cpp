@@ -40,33 +40,42 @@ std::string instant_text(std::int64_t utc, unsigned nanoseconds) {
 
 /// As much of a malformed time as makes sense: it must sort somewhere.
 ParsedTime read_leniently(std::string_view text) {
-  for (const std::size_t length : {text.size(), std::size_t{29}, std::size_t{19}, std::size_t{16}, std::size_t{10}})
+  for (const std::size_t length :
+       {text.size(), std::size_t{29}, std::size_t{19}, std::size_t{16}, std::size_t{10}})
     if (length <= text.size())
       if (const auto parsed = parse_iso(text.substr(0, length))) return *parsed;
   for (const auto& [length, rest] : {std::pair{std::size_t{7}, "-01"}, std::pair{std::size_t{4}, "-01-01"}})
     if (length <= text.size())
       if (const auto parsed = parse_iso(std::string(text.substr(0, length)) + rest)) return *parsed;
-  return {.days = floor_divide(kFirstInstant, kMicrosecondsPerDay), .microseconds = 0, .nanoseconds = 0, .offset_minutes = 0, .has_time = false};
+  return {.days = floor_divide(kFirstInstant, kMicrosecondsPerDay),
+          .microseconds = 0,
+          .nanoseconds = 0,
+          .offset_minutes = 0,
+          .has_time = false};
 }
 
 std::string instant_of(std::string_view text, std::chrono::minutes naive_offset) {
   if (text < kLowest || text >= kBeyond) return {};
   const ParsedTime parsed = read_leniently(text);
   const auto offset = parsed.offset_minutes ? std::chrono::minutes(*parsed.offset_minutes) : naive_offset;
-  return instant_text(parsed.days * kMicrosecondsPerDay + parsed.microseconds - std::chrono::microseconds(offset).count(),
-                      parsed.nanoseconds);
+  return instant_text(
+      parsed.days * kMicrosecondsPerDay + parsed.microseconds - std::chrono::microseconds(offset).count(),
+      parsed.nanoseconds);
 }
 
 std::int64_t microseconds_of(const std::string& instant) {
   const auto parsed = parse_iso(instant);
-  if (!parsed) throw Error(ErrorKind::position_lost, "the stored position holds a cursor value that is no time: " + instant);
+  if (!parsed)
+    throw Error(ErrorKind::position_lost,
+                "the stored position holds a cursor value that is no time: " + instant);
   return parsed->days * kMicrosecondsPerDay + parsed->microseconds;
 }
 
 void instant_function(sqlite3_context* context, int, sqlite3_value** arguments) {
   if (sqlite3_value_type(arguments[0]) != SQLITE_TEXT) return sqlite3_result_null(context);
   const auto* bytes = reinterpret_cast<const char*>(sqlite3_value_text(arguments[0]));
-  const std::string_view text(bytes ? bytes : "", static_cast<std::size_t>(sqlite3_value_bytes(arguments[0])));
+  const std::string_view text(bytes ? bytes : "",
+                              static_cast<std::size_t>(sqlite3_value_bytes(arguments[0])));
   const auto minutes = reinterpret_cast<std::intptr_t>(sqlite3_user_data(context));
   const std::string instant = instant_of(text, std::chrono::minutes(minutes));
   if (instant.empty()) return sqlite3_result_null(context);
@@ -97,28 +106,32 @@ sql::CursorKind kind_of(const Table& table, const Column& column) {
     case Type::float64: return sql::CursorKind::ascending;
     default: break;
   }
-  throw Error(ErrorKind::bad_config,
-              fmt::format("table {}: {} is declared {} and cannot be a cursor field: declare it TIMESTAMP, TEXT or INTEGER",
-                          table.name, column.name, column.declared.empty() ? "without a type" : column.declared));
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format(
+          "table {}: {} is declared {} and cannot be a cursor field: declare it TIMESTAMP, TEXT or INTEGER",
+          table.name, column.name, column.declared.empty() ? "without a type" : column.declared));
 }
 
 }  // namespace
 
 void install_functions(Database& database, std::chrono::minutes naive_offset) {
   sqlite3_create_function(database.handle(), "syncflow_instant", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
-                          reinterpret_cast<void*>(static_cast<std::intptr_t>(naive_offset.count())), &instant_function, nullptr,
-                          nullptr);
-  sqlite3_create_collation(database.handle(), "syncflow_decimal", SQLITE_UTF8, nullptr, &compare_decimal_texts);
+                          reinterpret_cast<void*>(static_cast<std::intptr_t>(naive_offset.count())),
+                          &instant_function, nullptr, nullptr);
+  sqlite3_create_collation(database.handle(), "syncflow_decimal", SQLITE_UTF8, nullptr,
+                           &compare_decimal_texts);
 }
 
-CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t column, std::chrono::minutes naive_offset)
+CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t column,
+                           std::chrono::minutes naive_offset)
     : table_("main." + quoted(table.name)),
       name_(quoted(table.columns[column].name)),
       type_(table.columns[column].type),
       kind_(kind_of(table, table.columns[column])),
       naive_offset_(naive_offset) {
   Sql none;
-  add_none(none.and_());
+  add_none(none.also());
   Sql any_improper("SELECT 1 FROM " + table_);
   any_improper.add(none).add(" LIMIT 1");
   Statement improper = any_improper.prepare(database);
@@ -128,7 +141,7 @@ CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t c
   if (table.has_rowid) orders.push_back("rowid DESC");
   for (const std::string& by : orders) {
     Sql proper;
-    add_proper(proper.and_());
+    add_proper(proper.also());
     Sql newest("SELECT " + name_ + " FROM " + table_);
     newest.add(proper).add(fmt::format(" ORDER BY {} LIMIT {}", by, kSamples));
     Statement samples = newest.prepare(database);
@@ -141,7 +154,8 @@ void CursorColumn::look_at(const Stored& sample) {
   const auto parsed = parse_iso(sample.bytes);
   if (!parsed) return;
   if (!parsed->has_time) unit_ = std::max<std::chrono::microseconds>(unit_, 24h);
-  else if (sample.bytes.size() <= 16 || sample.bytes[16] != ':') unit_ = std::max<std::chrono::microseconds>(unit_, 1min);
+  else if (sample.bytes.size() <= 16 || sample.bytes[16] != ':')
+    unit_ = std::max<std::chrono::microseconds>(unit_, 1min);
   if (sample.bytes.size() > 10 && sample.bytes[10] != ' ') separator_ = sample.bytes[10];
   if (parsed->offset_minutes && *parsed->offset_minutes != 0) has_offsets_ = true;
 }
@@ -176,7 +190,8 @@ void CursorColumn::compare(const char* comparison, const std::string& exact, Sql
   }
   Arena arena;
   const Value number = value(exact, arena);
-  where.add(name_ + comparison, number.type() == Type::int64 ? Stored::of(number.as_int64()) : Stored::of(number.as_double()));
+  where.add(name_ + comparison,
+            number.type() == Type::int64 ? Stored::of(number.as_int64()) : Stored::of(number.as_double()));
 }
 
 /// Raw texts that may stand for the instant or a later one. In one day all texts with a blank sort before those
@@ -185,13 +200,14 @@ void CursorColumn::add_from(const std::string& exact, Sql& where) const {
   if (kind_ != sql::CursorKind::time) return;
   std::chrono::minutes earliest = std::min(naive_offset_, std::chrono::minutes(0));
   if (has_offsets_) earliest = -kWidestOffset;
-  const std::string local = instant_text(microseconds_of(exact) + std::chrono::microseconds(earliest).count(), 0);
+  const std::string local =
+      instant_text(microseconds_of(exact) + std::chrono::microseconds(earliest).count(), 0);
   const std::string day = local.substr(0, 10), minute = local.substr(11, 5);
   if (minute == "00:00") {
-    where.and_().add(name_ + " >= ?", Stored::text(day));
+    where.also().add(name_ + " >= ?", Stored::text(day));
     return;
   }
-  where.and_().add("((" + name_ + " >= ?", Stored::text(day + " " + minute));
+  where.also().add("((" + name_ + " >= ?", Stored::text(day + " " + minute));
   where.add(" AND " + name_ + " < ?", Stored::text(day + "T"));
   where.add(") OR " + name_ + " >= ?", Stored::text(day + "T" + minute)).add(")");
 }
@@ -200,45 +216,49 @@ void CursorColumn::add_to(const std::string& exact, Sql& where) const {
   if (kind_ != sql::CursorKind::time) return;
   std::chrono::minutes latest = std::max(naive_offset_, std::chrono::minutes(0));
   if (has_offsets_) latest = kWidestOffset;
-  const std::string local = instant_text(microseconds_of(exact) + std::chrono::microseconds(latest).count(), 0);
-  where.and_().add(name_ + " < ?", Stored::text(local.substr(0, 10) + "~"));
+  const std::string local =
+      instant_text(microseconds_of(exact) + std::chrono::microseconds(latest).count(), 0);
+  where.also().add(name_ + " < ?", Stored::text(local.substr(0, 10) + "~"));
 }
 
 void CursorColumn::restrict(const sql::RowQuery& query, Sql& where) const {
   using Cursors = sql::RowQuery::Cursors;
   const bool bounded = query.cursor_from || query.cursor_to || query.cursor_above || query.above;
-  if (query.cursors == Cursors::none) add_none(where.and_());
-  else if (query.cursors == Cursors::proper || bounded) add_proper(where.and_());
+  if (query.cursors == Cursors::none) add_none(where.also());
+  else if (query.cursors == Cursors::proper || bounded) add_proper(where.also());
   if (query.cursor_from) {
     add_from(*query.cursor_from, where);
-    compare(" >= ?", *query.cursor_from, where.and_());
+    compare(" >= ?", *query.cursor_from, where.also());
   }
   if (query.cursor_above) {
     add_from(*query.cursor_above, where);
-    compare(" > ?", *query.cursor_above, where.and_());
+    compare(" > ?", *query.cursor_above, where.also());
   }
   if (query.cursor_to) {
     add_to(*query.cursor_to, where);
-    compare(" <= ?", *query.cursor_to, where.and_());
+    compare(" <= ?", *query.cursor_to, where.also());
   }
 }
 
-void CursorColumn::above(const std::string& exact, const std::string& keys, const std::vector<Stored>& key, Sql& where) const {
+void CursorColumn::above(const std::string& exact, const std::string& keys, const std::vector<Stored>& key,
+                         Sql& where) const {
   add_from(exact, where);
-  where.and_().add(fmt::format("({}, {}) > (?", order(), keys));
+  where.also().add(fmt::format("({}, {}) > (?", order(), keys));
   if (kind_ == sql::CursorKind::time) {
     where.add("", Stored::text(exact));
   } else {
     Arena arena;
     const Value number = value(exact, arena);
-    where.add("", number.type() == Type::int64 ? Stored::of(number.as_int64()) : Stored::of(number.as_double()));
+    where.add("",
+              number.type() == Type::int64 ? Stored::of(number.as_int64()) : Stored::of(number.as_double()));
   }
   for (const Stored& part : key) where.add(", ?", part);
   where.add(")");
 }
 
 std::string CursorColumn::exact(const Stored& raw) const {
-  if (kind_ == sql::CursorKind::time) return raw.storage == Stored::Class::text ? instant_of(raw.bytes, naive_offset_) : "";
+  if (kind_ == sql::CursorKind::time)
+    return raw.storage == Stored::Class::text ? instant_of(raw.bytes, naive_offset_) : "";
   if (raw.storage == Stored::Class::integer) return std::to_string(raw.integer);
   if (raw.storage == Stored::Class::real) return to_text(Value::of(raw.real));
   return {};
@@ -253,13 +273,12 @@ std::int64_t CursorColumn::floored(Time time) const {
 
 std::string CursorColumn::text(Time time) const { return instant_text(floored(time), 0); }
 
-Value CursorColumn::at(Time time) const {
-  return value(text(time), at_arena_);
-}
+Value CursorColumn::at(Time time) const { return value(text(time), at_arena_); }
 
 Value CursorColumn::value(const std::string& exact, Arena& arena) const {
   if (kind_ == sql::CursorKind::ascending) {
-    if (type_.canonical == Type::int64 && exact.find_first_of(".eNI") == std::string::npos) return parse_value(Type::int64, exact, arena);
+    if (type_.canonical == Type::int64 && exact.find_first_of(".eNI") == std::string::npos)
+      return parse_value(Type::int64, exact, arena);
     return parse_value(Type::float64, exact, arena);
   }
   const std::int64_t utc = microseconds_of(exact);
@@ -281,7 +300,7 @@ Value CursorColumn::value(const std::string& exact, Arena& arena) const {
 
 std::string CursorColumn::highest(Database& database) const {
   Sql where;
-  add_proper(where.and_());
+  add_proper(where.also());
   Statement highest = Sql(fmt::format("SELECT max({}) FROM {}", name_, table_)).add(where).prepare(database);
   return highest.step() ? exact(stored_at(highest, 0)) : "";
 }

@@ -38,7 +38,8 @@ class CursorColumn {
   /// Adds conditions, joined by AND, to `where`.
   void restrict(const sql::RowQuery& query, Sql& where) const;
   /// (cursor, key) > pair; `key_above` adds "key > pair.second".
-  void above(const std::string& exact, const std::string& keys, const std::vector<Stored>& key, Sql& where) const;
+  void above(const std::string& exact, const std::string& keys, const std::vector<Stored>& key,
+             Sql& where) const;
 
   /// The exact text of a raw cell; empty: it is none that can be sorted by.
   std::string exact(const Stored& raw) const;

@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 /// A table of stamps in memory.
 class Stamps {
  public:
-  explicit Stamps(const std::string& declared, std::chrono::minutes zone = 0min, bool index = true) : zone_(zone) {
+  explicit Stamps(const std::string& declared, std::chrono::minutes zone = 0min, bool index = true)
+      : zone_(zone) {
     database_.execute("CREATE TABLE stamps (id INTEGER PRIMARY KEY, at " + declared + ")");
     if (index) database_.execute("CREATE INDEX stamps_at ON stamps (at)");
     install_functions(database_, zone);
@@ -68,7 +69,8 @@ std::string spelled(Time time, int way, std::chrono::minutes zone) {
     std::string text;
     append_timestamp((time + offset).time_since_epoch().count(), 0, text, separator);
     const auto point = text.find('.');
-    std::string fraction = point == std::string::npos ? "000000" : (text.substr(point + 1) + "000000").substr(0, 6);
+    std::string fraction =
+        point == std::string::npos ? "000000" : (text.substr(point + 1) + "000000").substr(0, 6);
     text = text.substr(0, 19);
     return digits > 0 ? text + "." + fraction.substr(0, static_cast<std::size_t>(digits)) : text;
   };
@@ -87,13 +89,15 @@ std::string spelled(Time time, int way, std::chrono::minutes zone) {
 TEST(SqliteCursor, EverySpellingOfAnInstantIsTheSameText) {
   Stamps stamps("TIMESTAMP");
   const CursorColumn column = stamps.column();
-  for (const char* text : {"2024-02-29 12:30:00", "2024-02-29T12:30:00", "2024-02-29T12:30:00Z", "2024-02-29 12:30:00.000", "2024-02-29 12:30",
-                           "2024-02-29T14:30:00+02:00", "2024-02-29T07:30:00-05:00"})
+  for (const char* text :
+       {"2024-02-29 12:30:00", "2024-02-29T12:30:00", "2024-02-29T12:30:00Z", "2024-02-29 12:30:00.000",
+        "2024-02-29 12:30", "2024-02-29T14:30:00+02:00", "2024-02-29T07:30:00-05:00"})
     EXPECT_EQ(column.exact(Stored::text(text)), "2024-02-29T12:30:00.000000000") << text;
   EXPECT_EQ(column.exact(Stored::text("2024-02-29")), "2024-02-29T00:00:00.000000000");
   EXPECT_EQ(column.exact(Stored::text("2024-02-29 12:30:00.123456789")), "2024-02-29T12:30:00.123456789");
   EXPECT_EQ(column.exact(Stored::text("9999-12-31T23:59:59-05:00")), "9999-12-31T23:59:59.999999000");
-  for (const Stored& none : {Stored(), Stored::of(std::int64_t{1700000000}), Stored::text(""), Stored::text("infinity"), Stored::text("+12345-01-01")})
+  for (const Stored& none : {Stored(), Stored::of(std::int64_t{1700000000}), Stored::text(""),
+                             Stored::text("infinity"), Stored::text("+12345-01-01")})
     EXPECT_EQ(column.exact(none), "");
 }
 
@@ -119,9 +123,12 @@ TEST(SqliteCursor, NoRowIsSkippedHoweverItsStampIsSpelled) {
         const std::set<int> below = stamps.select(column, upper);
         for (int id = 0; id < 400; ++id) {
           const Time time = times[static_cast<std::size_t>(id)];
-          EXPECT_TRUE(time < bound || found.count(id)) << to_rfc3339(time) << " is not found from " << to_rfc3339(bound);
-          EXPECT_FALSE(time < bound - 1s && found.count(id)) << to_rfc3339(time) << " is found from " << to_rfc3339(bound);
-          EXPECT_TRUE(found.count(id) || below.count(id)) << to_rfc3339(time) << " is on neither side of " << to_rfc3339(bound);
+          EXPECT_TRUE(time < bound || found.count(id))
+              << to_rfc3339(time) << " is not found from " << to_rfc3339(bound);
+          EXPECT_FALSE(time < bound - 1s && found.count(id))
+              << to_rfc3339(time) << " is found from " << to_rfc3339(bound);
+          EXPECT_TRUE(found.count(id) || below.count(id))
+              << to_rfc3339(time) << " is on neither side of " << to_rfc3339(bound);
         }
       }
     }
@@ -184,7 +191,8 @@ TEST(SqliteCursor, LooksAndRangesUseTheIndex) {
   for (const char* declared : {"TIMESTAMP", "TEXT", "INTEGER"}) {
     Stamps stamps(declared);
     const CursorColumn column = stamps.column();
-    const std::string exact = column.kind() == sql::CursorKind::time ? "2024-03-10T12:34:56.000000000" : "500";
+    const std::string exact =
+        column.kind() == sql::CursorKind::time ? "2024-03-10T12:34:56.000000000" : "500";
     sql::RowQuery above;
     above.cursor_above = exact;
     sql::RowQuery none;

@@ -34,9 +34,12 @@ Refused refused(const Ran& ran) {
   switch (ran.code) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
-    case SQLITE_CONSTRAINT_ROWID: return {field_named_in(ran.message), "another row has the same value: " + ran.message, RejectionCause::unique};
+    case SQLITE_CONSTRAINT_ROWID:
+      return {field_named_in(ran.message), "another row has the same value: " + ran.message,
+              RejectionCause::unique};
     case SQLITE_CONSTRAINT_FOREIGNKEY: return {"", ran.message, RejectionCause::foreign_key};
-    case SQLITE_CONSTRAINT_NOTNULL: return {field_named_in(ran.message), ran.message, RejectionCause::constraint};
+    case SQLITE_CONSTRAINT_NOTNULL:
+      return {field_named_in(ran.message), ran.message, RejectionCause::constraint};
     case SQLITE_CONSTRAINT_DATATYPE:
     case SQLITE_MISMATCH:
     case SQLITE_TOOBIG: return {"", ran.message, RejectionCause::value};
@@ -82,8 +85,9 @@ Prepared TableWriter::prepare(bool dry_run) {
 Prepared TableWriter::create(bool dry_run) {
   if (!spec_.create) {
     const std::string near = nearest(spec_.table, table_names(*database_));
-    throw Error(ErrorKind::bad_config, fmt::format("{} has no table {}{}: create it, or say create: true", settings_.path, spec_.table,
-                                                   near.empty() ? "" : fmt::format(" (the nearest is {})", near)));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("{} has no table {}{}: create it, or say create: true", settings_.path,
+                            spec_.table, near.empty() ? "" : fmt::format(" (the nearest is {})", near)));
   }
   Prepared prepared;
   prepared.created = true;
@@ -126,7 +130,8 @@ void TableWriter::commit(Transaction& transaction, const Fence& fence) {
   failpoint("sqlite.after_commit");
 }
 
-std::optional<WriteResult> TableWriter::try_to_write(const Batch& batch, const Fence& fence, Attempt& attempt) {
+std::optional<WriteResult> TableWriter::try_to_write(const Batch& batch, const Fence& fence,
+                                                     Attempt& attempt) {
   begin_wait(fence);
   Transaction transaction(*database_);
   fence.check();
@@ -146,7 +151,8 @@ std::optional<WriteResult> TableWriter::try_to_write(const Batch& batch, const F
     return std::nullopt;
   }
   commit(transaction, fence);
-  std::sort(result.rejected.begin(), result.rejected.end(), [](const Rejection& a, const Rejection& b) { return a.change < b.change; });
+  std::sort(result.rejected.begin(), result.rejected.end(),
+            [](const Rejection& a, const Rejection& b) { return a.change < b.change; });
   return result;
 }
 
@@ -171,10 +177,12 @@ void TableWriter::apply(const Batch& batch, std::size_t index, const Attempt& at
   arena_.clear();
   try {
     if (attempt.left_out.count(index))
-      throw Refused{"", "a trigger of the table rolls every transaction back that writes this row", RejectionCause::constraint};
+      throw Refused{"", "a trigger of the table rolls every transaction back that writes this row",
+                    RejectionCause::constraint};
     if (guarded) database_->execute("SAVEPOINT syncflow_row");
     const Outcome outcome = change_row(change, attempt);
-    if (attempt.row_by_row && owes_foreign_keys()) throw Refused{"", "FOREIGN KEY constraint failed (checked at COMMIT)", RejectionCause::foreign_key};
+    if (attempt.row_by_row && owes_foreign_keys())
+      throw Refused{"", "FOREIGN KEY constraint failed (checked at COMMIT)", RejectionCause::foreign_key};
     if (guarded) database_->execute("RELEASE syncflow_row");
     if (outcome == Outcome::written) ++result.written;
     else if (outcome == Outcome::deleted) ++result.deleted;
@@ -202,15 +210,18 @@ TableWriter::Outcome TableWriter::change_row(const Change& change, const Attempt
 
 TableWriter::Outcome TableWriter::upsert(const WriteStatements::Cells& cells, WriteMode mode) {
   if (target_->folds_keys() && statements_->folded_exists(statements_->key_of(cells)))
-    throw Refused{target_->columns[target_->key[0]].field, "another row has a key that is the same to the table's unique index",
+    throw Refused{target_->columns[target_->key[0]].field,
+                  "another row has a key that is the same to the table's unique index",
                   RejectionCause::unique};
   Ran ran;
   if (mode == WriteMode::append) ran = statements_->insert(cells, now_);
   if (mode == WriteMode::upsert || ran.duplicate()) ran = statements_->upsert(cells, now_);
   // SQLite judges the row that would be inserted before it looks for the one to update: where not all of a row
   // comes in, the one judged is not the one that would come out.
-  const bool partial = target_->has_other_columns || std::any_of(cells.begin(), cells.end(), [](const auto& cell) { return !cell; });
-  if (!ran.done() && partial && database_->in_transaction() && statements_->exists(statements_->key_of(cells)))
+  const bool partial = target_->has_other_columns ||
+                       std::any_of(cells.begin(), cells.end(), [](const auto& cell) { return !cell; });
+  if (!ran.done() && partial && database_->in_transaction() &&
+      statements_->exists(statements_->key_of(cells)))
     ran = statements_->update(cells, now_);
   return outcome_of(ran, cells);
 }
@@ -223,7 +234,8 @@ TableWriter::Outcome TableWriter::outcome_of(const Ran& ran, const WriteStatemen
   return Outcome::unchanged;
 }
 
-TableWriter::Outcome TableWriter::move(const Change& change, const WriteStatements::Cells& cells, WriteMode mode) {
+TableWriter::Outcome TableWriter::move(const Change& change, const WriteStatements::Cells& cells,
+                                       WriteMode mode) {
   const auto old_key = encode_key(change.old_key);
   const std::vector<Stored> new_key = statements_->key_of(cells);
   if (!old_key || *old_key == new_key || !statements_->exists(*old_key)) return upsert(cells, mode);
@@ -251,7 +263,8 @@ std::size_t TableWriter::remove_all(const Fence& fence) {
   read_clock();
   const Ran ran = statements_->remove_all(now_);
   if (!ran.done())
-    throw Error(ErrorKind::bad_config, fmt::format("removing the rows of {} from {}: {}", spec_.table, settings_.path, ran.message));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("removing the rows of {} from {}: {}", spec_.table, settings_.path, ran.message));
   const auto removed = static_cast<std::size_t>(database_->changes());
   commit(transaction, fence);
   return removed;
@@ -297,8 +310,10 @@ void TableWriter::reject_folded_keys(const Batch& batch, std::vector<bool>& reje
   const auto reject = [&](std::size_t index) {
     if (rejected[index]) return;
     rejected[index] = true;
-    result.rejected.push_back({index, target_->columns[target_->key[0]].field,
-                               "another row of the source has a key that is the same to the table's unique index", RejectionCause::unique});
+    result.rejected.push_back(
+        {index, target_->columns[target_->key[0]].field,
+         "another row of the source has a key that is the same to the table's unique index",
+         RejectionCause::unique});
   };
   for (std::size_t i = 0; i < batch.changes.size(); ++i) {
     const Change& change = batch.changes[i];

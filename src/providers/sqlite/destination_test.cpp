@@ -67,7 +67,9 @@ class SqliteDestination : public ::testing::Test {
 // --- other constraints, triggers ---
 
 TEST_F(SqliteDestination, AConstraintThatSaysReplaceDoesNotDeleteTheOtherRow) {
-  file_.run("CREATE TABLE items (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, name TEXT UNIQUE ON CONFLICT REPLACE)");
+  file_.run(
+      "CREATE TABLE items (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, name TEXT UNIQUE ON CONFLICT "
+      "REPLACE)");
   const auto destination = open(spec());
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
     write(*destination, BatchBuilder(items()).upsert({1, "a"}).upsert({2, "b"}), mode);
@@ -79,8 +81,12 @@ TEST_F(SqliteDestination, AConstraintThatSaysReplaceDoesNotDeleteTheOtherRow) {
 
 TEST_F(SqliteDestination, ATriggerThatRollsBackCostsOnlyItsOwnRow) {
   file_.run("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)");
-  file_.run("CREATE TRIGGER guard BEFORE INSERT ON items WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'never'); END");
-  const auto result = write(*open(spec()), BatchBuilder(items()).upsert({1, "a"}).upsert({2, "bad"}).upsert({3, "bad"}).upsert({4, "d"}));
+  file_.run(
+      "CREATE TRIGGER guard BEFORE INSERT ON items WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, "
+      "'never'); END");
+  const auto result =
+      write(*open(spec()),
+            BatchBuilder(items()).upsert({1, "a"}).upsert({2, "bad"}).upsert({3, "bad"}).upsert({4, "d"}));
   EXPECT_EQ(result.written, 2u);
   ASSERT_EQ(result.rejected.size(), 2u);
   EXPECT_EQ(result.rejected[0].change, 1u);
@@ -90,7 +96,8 @@ TEST_F(SqliteDestination, ATriggerThatRollsBackCostsOnlyItsOwnRow) {
 
 TEST_F(SqliteDestination, ATriggerThatLeavesARowOutMakesARejectionNotAnUnchangedRow) {
   file_.run("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)");
-  file_.run("CREATE TRIGGER guard BEFORE INSERT ON items WHEN new.name = 'bad' BEGIN SELECT RAISE(IGNORE); END");
+  file_.run(
+      "CREATE TRIGGER guard BEFORE INSERT ON items WHEN new.name = 'bad' BEGIN SELECT RAISE(IGNORE); END");
   const auto destination = open(spec());
   for (int round = 0; round < 2; ++round) {
     const auto result = write(*destination, BatchBuilder(items()).upsert({1, "a"}).upsert({2, "bad"}));
@@ -109,7 +116,9 @@ TEST_F(SqliteDestination, WhatATriggerDidBeforeARowWasRefusedIsUndone) {
 }
 
 TEST_F(SqliteDestination, AForeignKeyThatIsCheckedAtCommitCostsOnlyItsOwnRow) {
-  file_.run("CREATE TABLE items (id INTEGER PRIMARY KEY, name INTEGER REFERENCES items DEFERRABLE INITIALLY DEFERRED)");
+  file_.run(
+      "CREATE TABLE items (id INTEGER PRIMARY KEY, name INTEGER REFERENCES items DEFERRABLE INITIALLY "
+      "DEFERRED)");
   const auto schema = make_schema("items", {field("id", Type::int64), field("name", Type::int64)});
   const auto destination = open(spec(schema));
   // A child before its parent is fine where the parent comes in the same batch.
@@ -123,13 +132,16 @@ TEST_F(SqliteDestination, AForeignKeyThatIsCheckedAtCommitCostsOnlyItsOwnRow) {
 }
 
 TEST_F(SqliteDestination, AnUnmappedFieldThatMustHaveAValueKeepsOnlyNewRowsOut) {
-  file_.run("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, owner TEXT NOT NULL, CHECK (name <> owner))");
+  file_.run(
+      "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, owner TEXT NOT NULL, CHECK (name <> owner))");
   file_.run("INSERT INTO items VALUES (1, 'a', 'me')");
   const auto destination = open(spec());
   ASSERT_EQ(prepared_.warnings.size(), 1u);
   EXPECT_NE(prepared_.warnings[0].find("owner"), std::string::npos);
   for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
-    const auto result = write(*destination, BatchBuilder(items()).upsert({1, fmt::format("b{}", static_cast<int>(mode))}).upsert({2, "c"}), mode);
+    const auto result = write(
+        *destination,
+        BatchBuilder(items()).upsert({1, fmt::format("b{}", static_cast<int>(mode))}).upsert({2, "c"}), mode);
     EXPECT_EQ(result.written, 1u);
     ASSERT_EQ(result.rejected.size(), 1u);
     EXPECT_EQ(result.rejected[0].field, "owner");
@@ -143,7 +155,8 @@ TEST_F(SqliteDestination, KeysThatTheIndexTakesForOneAreBothRejected) {
   file_.run("CREATE TABLE words (word TEXT COLLATE NOCASE PRIMARY KEY, n INTEGER)");
   const auto schema = make_schema("words", {field("word", Type::text), field("n", Type::int64)});
   const auto destination = open(spec(schema));
-  const auto result = write(*destination, BatchBuilder(schema).upsert({"a", 1}).upsert({"b", 1}).upsert({"A", 2}));
+  const auto result =
+      write(*destination, BatchBuilder(schema).upsert({"a", 1}).upsert({"b", 1}).upsert({"A", 2}));
   ASSERT_EQ(result.rejected.size(), 2u);
   EXPECT_EQ(result.rejected[0].change, 0u);
   EXPECT_EQ(result.rejected[1].change, 2u);
@@ -185,7 +198,8 @@ TEST_F(SqliteDestination, TablesWithoutRowidAndStrictOnesAreWritten) {
 
 TEST_F(SqliteDestination, AnIntegerKeyOfATableOfOurMakingIsTheRowid) {
   open(spec());
-  EXPECT_TRUE(find_table(*std::make_unique<Database>(file_.path(), OpenMode::read_only, 1s), "items")->rowid_is_key);
+  EXPECT_TRUE(
+      find_table(*std::make_unique<Database>(file_.path(), OpenMode::read_only, 1s), "items")->rowid_is_key);
 }
 
 // --- fields ---
@@ -228,7 +242,8 @@ TEST_F(SqliteDestination, StampsSortAsTheTimesDo) {
 }
 
 TEST_F(SqliteDestination, FieldsOfAnotherSqliteFileAreCopiedAsTheyAre) {
-  auto schema = std::make_shared<Schema>(*make_schema("copy", {field("id", Type::int64), field("v", Type::text), field("d", Type::decimal)}));
+  auto schema = std::make_shared<Schema>(
+      *make_schema("copy", {field("id", Type::int64), field("v", Type::text), field("d", Type::decimal)}));
   schema->provider = "sqlite";
   schema->fields[0].native = "BIGINT";
   schema->fields[1].native = "STRING";
@@ -272,7 +287,8 @@ TEST_F(SqliteFile, ADestinationMakesItsFileAndItsReadersAreNotHeldUp) {
 }
 
 TEST_F(SqliteFile, AFileThatIsMissingIsNamedAndNotMadeUnlessItMayBe) {
-  for (const auto& [path, create] : {std::pair{this->path(), false}, std::pair{std::string("/no such folder/data.db"), true}}) {
+  for (const auto& [path, create] :
+       {std::pair{this->path(), false}, std::pair{std::string("/no such folder/data.db"), true}}) {
     try {
       open(path, create)->prepare();
       ADD_FAILURE() << path << " was opened";

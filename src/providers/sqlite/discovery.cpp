@@ -33,11 +33,14 @@ std::string bare(std::string_view name) {
 int modified_rank(std::string_view name) {
   const std::string plain = bare(name);
   const auto has = [&](std::string_view part) { return plain.find(part) != std::string::npos; };
-  for (const char* not_it : {"created", "inserted", "deleted", "removed", "expire", "updatedby", "modifiedby", "changedby", "editedby"})
+  for (const char* not_it : {"created", "inserted", "deleted", "removed", "expire", "updatedby", "modifiedby",
+                             "changedby", "editedby"})
     if (has(not_it)) return 0;
   if (plain == "updatedat") return 4;
   if (has("updated") || has("lastupdate") || has("updatetime") || has("updatedate")) return 3;
-  if (has("modified") || has("lastmod") || has("modtime") || has("changedat") || has("lastchange") || has("syncedat")) return 2;
+  if (has("modified") || has("lastmod") || has("modtime") || has("changedat") || has("lastchange") ||
+      has("syncedat"))
+    return 2;
   return plain == "mtime" || has("editedat") || has("lastedit") || plain == "lastwrite" ? 1 : 0;
 }
 
@@ -45,8 +48,9 @@ int modified_rank(std::string_view name) {
 template <typename Look>
 void each_sample(Database& database, const Table& table, std::size_t column, Look look) {
   const std::string name = quoted(table.columns[column].name);
-  Statement rows = database.prepare(fmt::format("SELECT {0} FROM (SELECT {0} FROM main.{1} LIMIT {2}) WHERE {0} IS NOT NULL", name,
-                                                quoted(table.name), kSamples));
+  Statement rows = database.prepare(
+      fmt::format("SELECT {0} FROM (SELECT {0} FROM main.{1} LIMIT {2}) WHERE {0} IS NOT NULL", name,
+                  quoted(table.name), kSamples));
   while (rows.step()) look(stored_at(rows, 0));
 }
 
@@ -83,16 +87,20 @@ std::vector<CursorCandidate> cursor_candidates(Database& database, const Table& 
     auto note = fit_for_cursor(database, table, i);
     if (!note) continue;
     CursorCandidate candidate{column.name, table.is_indexed(i), *note};
-    const auto add = [&](const std::string& more) { candidate.note += (candidate.note.empty() ? "" : "; ") + more; };
-    const bool by_trigger = std::any_of(table.triggers.begin(), table.triggers.end(), [&](const std::string& sql) {
-      return sql.find(column.name) != std::string::npos;
-    });
+    const auto add = [&](const std::string& more) {
+      candidate.note += (candidate.note.empty() ? "" : "; ") + more;
+    };
+    const bool by_trigger =
+        std::any_of(table.triggers.begin(), table.triggers.end(),
+                    [&](const std::string& sql) { return sql.find(column.name) != std::string::npos; });
     if (by_trigger) add("set by a trigger");
     if (!candidate.indexed) add("no index: each poll reads the whole table");
-    const bool is_time = column.type.canonical == Type::timestamp || column.type.canonical == Type::timestamp_tz;
+    const bool is_time =
+        column.type.canonical == Type::timestamp || column.type.canonical == Type::timestamp_tz;
     found.emplace_back(rank * 4 + is_time * 2 + candidate.indexed, std::move(candidate));
   }
-  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<CursorCandidate> candidates;
   for (auto& [rank, candidate] : found) candidates.push_back(std::move(candidate));
   return candidates;
@@ -108,14 +116,16 @@ long analyzed_rows(Database& database, const Table& table) {
   while (stat.step()) {
     long number = 0;
     const std::string_view text = stat.text(0);
-    if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc()) rows = std::max(rows, number);
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc())
+      rows = std::max(rows, number);
   }
   return rows;
 }
 
 long row_estimate(Database& database, const Table& table) {
   const std::string from = " FROM main." + quoted(table.name);
-  Statement counted = database.prepare(fmt::format("SELECT count(*) FROM (SELECT 1{} LIMIT {})", from, kCountedRows + 1));
+  Statement counted =
+      database.prepare(fmt::format("SELECT count(*) FROM (SELECT 1{} LIMIT {})", from, kCountedRows + 1));
   counted.step();
   if (counted.integer(0) <= kCountedRows) return counted.integer(0);
   if (const long analyzed = analyzed_rows(database, table); analyzed > kCountedRows) return analyzed;
@@ -127,7 +137,8 @@ long row_estimate(Database& database, const Table& table) {
 }
 
 /// Columns whose values contradict what they are declared as: their rows will be refused.
-void warn_of_contradictions(Database& database, const Table& table, std::chrono::minutes naive_offset, TableInfo& info) {
+void warn_of_contradictions(Database& database, const Table& table, std::chrono::minutes naive_offset,
+                            TableInfo& info) {
   Spelling spelling;
   spelling.offset = naive_offset;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
@@ -141,8 +152,9 @@ void warn_of_contradictions(Database& database, const Table& table, std::chrono:
       if (problem && refused++ == 0) reason = *problem;
     });
     if (refused > 0)
-      info.warnings.push_back(fmt::format("{} is declared {}, but in {} of {} rows looked at {}: such rows are refused",
-                                          table.columns[i].name, table.columns[i].declared, refused, looked_at, reason));
+      info.warnings.push_back(
+          fmt::format("{} is declared {}, but in {} of {} rows looked at {}: such rows are refused",
+                      table.columns[i].name, table.columns[i].declared, refused, looked_at, reason));
   }
 }
 
@@ -151,17 +163,21 @@ TableInfo describe(Database& database, const Table& table, std::chrono::minutes 
   info.schema = table.schema();
   info.row_estimate = row_estimate(database, table);
   info.cursor_candidates = cursor_candidates(database, table);
-  if (info.schema.key.empty()) info.warnings.push_back("no primary key and no unique index on columns that are NOT NULL: name the key's fields");
+  if (info.schema.key.empty())
+    info.warnings.push_back(
+        "no primary key and no unique index on columns that are NOT NULL: name the key's fields");
   warn_of_contradictions(database, table, naive_offset, info);
   return info;
 }
 
 }  // namespace
 
-std::vector<TableInfo> discover_tables(Database& database, const std::string& table, std::chrono::minutes naive_offset) {
+std::vector<TableInfo> discover_tables(Database& database, const std::string& table,
+                                       std::chrono::minutes naive_offset) {
   if (!table.empty()) return {describe(database, table_at(database, table), naive_offset)};
   std::vector<TableInfo> tables;
-  for (const std::string& name : table_names(database)) tables.push_back(describe(database, table_at(database, name), naive_offset));
+  for (const std::string& name : table_names(database))
+    tables.push_back(describe(database, table_at(database, name), naive_offset));
   return tables;
 }
 

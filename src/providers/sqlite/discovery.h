@@ -10,6 +10,7 @@
 namespace syncflow::sqlite {
 
 /// The tables of a file, or only `table` (Error(not_found), naming the nearest, if there is none such).
-std::vector<TableInfo> discover_tables(Database& database, const std::string& table, std::chrono::minutes naive_offset);
+std::vector<TableInfo> discover_tables(Database& database, const std::string& table,
+                                       std::chrono::minutes naive_offset);
 
 }  // namespace syncflow::sqlite

@@ -16,7 +16,8 @@ class KeyColumns {
  public:
   /// `columns`: indexes into Table::columns. Looks at some rows to learn how the key's values are spelled.
   /// Throws Error(bad_config) for a type that cannot be a key, and for rows whose key is NULL.
-  KeyColumns(Database& database, const Table& table, const std::vector<std::size_t>& columns, std::chrono::minutes naive_offset);
+  KeyColumns(Database& database, const Table& table, const std::vector<std::size_t>& columns,
+             std::chrono::minutes naive_offset);
 
   std::size_t size() const { return parts_.size(); }
   /// `"a", "b"`: in the columns' own collations, or as `compare(Value, Value)` orders them. `prefix`: "t." or so.

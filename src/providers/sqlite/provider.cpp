@@ -16,7 +16,8 @@ namespace {
 /// Thread-safe: everything it opens has a connection of its own.
 class FileConnection : public Connection {
  public:
-  FileConnection(Settings settings, Resources resources) : settings_(std::move(settings)), resources_(std::move(resources)) {}
+  FileConnection(Settings settings, Resources resources)
+      : settings_(std::move(settings)), resources_(std::move(resources)) {}
 
   Access check() override;
 
@@ -25,7 +26,8 @@ class FileConnection : public Connection {
   }
 
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {
-    return sql::open_table_source(spec, std::make_unique<Reader>(spec, settings_, resources_), resources_.clock);
+    return sql::open_table_source(spec, std::make_unique<Reader>(spec, settings_, resources_),
+                                  resources_.clock);
   }
 
   std::unique_ptr<Destination> open_destination(const DestinationSpec& spec) override {
@@ -46,7 +48,8 @@ Access FileConnection::check() {
   Access access;
   access.system = fmt::format("SQLite {}", sqlite3_libversion());
   if (!file_exists(settings_) && !settings_.read_only) {
-    access.warnings.push_back(fmt::format("{} does not exist yet: the first sync that writes to it makes it", settings_.path));
+    access.warnings.push_back(
+        fmt::format("{} does not exist yet: the first sync that writes to it makes it", settings_.path));
     return access;
   }
   const auto database = open_file(settings_, resources_.stop);
@@ -55,16 +58,18 @@ Access FileConnection::check() {
   const std::string journal = first_text(*database, "PRAGMA journal_mode");
   access.can.push_back("read every table");
   if (settings_.read_only || sqlite3_db_readonly(database->handle(), "main") == 1) {
-    access.warnings.push_back(fmt::format(
-        "{} cannot be written to{}: a transaction that commits later than the overlap after it stamped its rows is missed",
-        settings_.path, settings_.read_only ? " (mode: read_only)" : ""));
+    access.warnings.push_back(
+        fmt::format("{} cannot be written to{}: a transaction that commits later than the overlap after it "
+                    "stamped its rows is missed",
+                    settings_.path, settings_.read_only ? " (mode: read_only)" : ""));
     return access;
   }
   access.can.push_back("write, and see whether a writer is at work: late commits are waited for");
   if (journal != "wal")
-    access.warnings.push_back(fmt::format("{} has journal mode {}: readers and writers wait for each other; "
-                                          "PRAGMA journal_mode = WAL lets them work side by side",
-                                          settings_.path, journal));
+    access.warnings.push_back(
+        fmt::format("{} has journal mode {}: readers and writers wait for each other; "
+                    "PRAGMA journal_mode = WAL lets them work side by side",
+                    settings_.path, journal));
   return access;
 }
 

@@ -37,9 +37,12 @@ TEST_F(SqliteDiscovery, ListsTablesWithoutViewsAndSqlitesOwn) {
 }
 
 TEST_F(SqliteDiscovery, OffersFieldsThatSayWhenARowWasLastChangedBestFirst) {
-  file_.run("CREATE TABLE t (id INTEGER PRIMARY KEY, created_at TIMESTAMP, birthday DATE, mtime INTEGER, last_modified TEXT,"
-            " updatedAt DATETIME, updated_by TEXT, modified_on TIMESTAMP, deleted_at TIMESTAMP, updated BLOB)");
-  EXPECT_EQ(names(describe("t")), (std::vector<std::string>{"updatedAt", "modified_on", "last_modified", "mtime"}));
+  file_.run(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, created_at TIMESTAMP, birthday DATE, mtime INTEGER, "
+      "last_modified TEXT,"
+      " updatedAt DATETIME, updated_by TEXT, modified_on TIMESTAMP, deleted_at TIMESTAMP, updated BLOB)");
+  EXPECT_EQ(names(describe("t")),
+            (std::vector<std::string>{"updatedAt", "modified_on", "last_modified", "mtime"}));
 }
 
 TEST_F(SqliteDiscovery, AFieldIsOnlyOfferedIfItsValuesCanBeRead) {
@@ -50,7 +53,9 @@ TEST_F(SqliteDiscovery, AFieldIsOnlyOfferedIfItsValuesCanBeRead) {
 
 TEST_F(SqliteDiscovery, SaysWhatAPersonShouldKnowOfACursorField) {
   file_.run("CREATE TABLE t (id INTEGER PRIMARY KEY, updated_at TIMESTAMP)");
-  file_.run("CREATE TRIGGER touch AFTER UPDATE ON t BEGIN UPDATE t SET updated_at = CURRENT_TIMESTAMP WHERE id = new.id; END");
+  file_.run(
+      "CREATE TRIGGER touch AFTER UPDATE ON t BEGIN UPDATE t SET updated_at = CURRENT_TIMESTAMP WHERE id = "
+      "new.id; END");
   const auto candidate = describe("t").cursor_candidates.at(0);
   EXPECT_FALSE(candidate.indexed);
   EXPECT_EQ(candidate.note, "set by a trigger; no index: each poll reads the whole table");
@@ -74,7 +79,9 @@ TEST_F(SqliteDiscovery, CountsSmallTablesAndEstimatesLargeOnes) {
   file_.run("INSERT INTO small VALUES (1), (7)");
   EXPECT_EQ(describe("small").row_estimate, 2);
   file_.run("CREATE TABLE large (id INTEGER PRIMARY KEY)");
-  file_.run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000) INSERT INTO large SELECT i FROM n");
+  file_.run(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000) INSERT INTO large "
+      "SELECT i FROM n");
   EXPECT_EQ(describe("large").row_estimate, 150'000);
 }
 
@@ -103,21 +110,25 @@ ErrorKind kind_of_connecting(const std::map<std::string, std::string>& given) {
 
 TEST(SqliteProvider, TakesItsOptionsAndNothingElse) {
   EXPECT_EQ(kind_of_connecting({{"path", "data.db"}}), ErrorKind::bug) << "that is a good connection";
-  EXPECT_EQ(kind_of_connecting({{"path", "data.db"}, {"timezone", "+02:00"}, {"mode", "read_only"}, {"busy_timeout", "3"}}), ErrorKind::bug);
-  for (const auto& bad : std::vector<std::map<std::string, std::string>>{{},
-                                                                        {{"path", ":memory:"}},
-                                                                        {{"path", "file:data.db?mode=ro"}},
-                                                                        {{"path", "data.db"}, {"timezone", "Europe/Berlin"}},
-                                                                        {{"path", "data.db"}, {"mode", "rw"}},
-                                                                        {{"path", "data.db"}, {"busy_timeout", "-1"}},
-                                                                        {{"path", "data.db"}, {"password", "x"}}})
+  EXPECT_EQ(kind_of_connecting(
+                {{"path", "data.db"}, {"timezone", "+02:00"}, {"mode", "read_only"}, {"busy_timeout", "3"}}),
+            ErrorKind::bug);
+  for (const auto& bad :
+       std::vector<std::map<std::string, std::string>>{{},
+                                                       {{"path", ":memory:"}},
+                                                       {{"path", "file:data.db?mode=ro"}},
+                                                       {{"path", "data.db"}, {"timezone", "Europe/Berlin"}},
+                                                       {{"path", "data.db"}, {"mode", "rw"}},
+                                                       {{"path", "data.db"}, {"busy_timeout", "-1"}},
+                                                       {{"path", "data.db"}, {"password", "x"}}})
     EXPECT_EQ(kind_of_connecting(bad), ErrorKind::bad_config);
 }
 
 TEST(SqliteProvider, ClaimsWhatItCan) {
   const Provider sqlite = provider();
   EXPECT_EQ(sqlite.id, "sqlite");
-  EXPECT_TRUE(sqlite.can.source && sqlite.can.destination && sqlite.can.cursor && sqlite.can.diff && sqlite.can.create_table);
+  EXPECT_TRUE(sqlite.can.source && sqlite.can.destination && sqlite.can.cursor && sqlite.can.diff &&
+              sqlite.can.create_table);
   EXPECT_FALSE(sqlite.can.feed || sqlite.can.webhooks);
 }
 
@@ -139,7 +150,9 @@ TEST(SqliteProvider, CheckSaysWhatWillNotWorkAndWhy) {
   SystemClock clock;
   Options missing;
   missing.set("path", wal.path() + ".missing");
-  EXPECT_NE(provider().connect(missing, Resources{clock, {}})->check().warnings.at(0).find("does not exist yet"), std::string::npos);
+  EXPECT_NE(
+      provider().connect(missing, Resources{clock, {}})->check().warnings.at(0).find("does not exist yet"),
+      std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(wal.path() + ".missing"));
 }
 

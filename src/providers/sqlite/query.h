@@ -34,7 +34,7 @@ class Sql {
     return *this;
   }
   /// Begins one more condition of a WHERE clause.
-  Sql& and_() { return add(text_.empty() ? " WHERE " : " AND "); }
+  Sql& also() { return add(text_.empty() ? " WHERE " : " AND "); }
 
   /// Ready to run; this must outlive it.
   Statement prepare(Database& database) const& {

@@ -45,7 +45,8 @@ std::string Reader::identity() {
 }
 
 sql::Visibility Reader::visibility() {
-  if (settings_.read_only || sqlite3_db_readonly(database_->handle(), "main") == 1) return sql::Visibility::none;
+  if (settings_.read_only || sqlite3_db_readonly(database_->handle(), "main") == 1)
+    return sql::Visibility::none;
   return sql::Visibility::horizon;
 }
 
@@ -92,7 +93,9 @@ std::size_t Reader::count(const sql::RowQuery& query, std::size_t limit) {
     return found.rows();
   }
   Sql sql("SELECT count(*) FROM (SELECT 1 FROM " + rows_->table());
-  sql.add(rows_->where(query)).add(" LIMIT ?", Stored::of(static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)))).add(")");
+  sql.add(rows_->where(query))
+      .add(" LIMIT ?", Stored::of(static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX))))
+      .add(")");
   Statement counted = sql.prepare(*database_);
   counted.step();
   return static_cast<std::size_t>(counted.integer(0));

@@ -40,7 +40,9 @@ class Reader : public sql::TableReader {
   bool key_ascends() const override { return key_ascends_; }
   Value cursor_at(Time time) const override { return rows_->cursor().at(time); }
   std::string cursor_text(Time time) const override { return rows_->cursor().text(time); }
-  Value cursor_value(const std::string& exact, Arena& arena) const override { return rows_->cursor().value(exact, arena); }
+  Value cursor_value(const std::string& exact, Arena& arena) const override {
+    return rows_->cursor().value(exact, arena);
+  }
 
   std::unique_ptr<sql::RowStream> select(const sql::RowQuery& query) override;
   bool exists(const sql::RowQuery& query) override { return count(query, 1) == 1; }

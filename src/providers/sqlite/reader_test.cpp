@@ -16,7 +16,8 @@ using Order = sql::RowQuery::Order;
 
 class SqliteReader : public ::testing::Test {
  protected:
-  std::unique_ptr<Reader> open(const std::string& table, const std::string& cursor = "", bool read_only = false) {
+  std::unique_ptr<Reader> open(const std::string& table, const std::string& cursor = "",
+                               bool read_only = false) {
     SourceSpec spec;
     spec.table = table;
     spec.strategy = cursor.empty() ? Strategy::diff : Strategy::cursor;
@@ -89,7 +90,8 @@ TEST_F(SqliteReader, AReadOnlyConnectionTakesNoLockAndSeesNothingOfWriters) {
 
 TEST_F(SqliteReader, AWriterCanCommitWhileAStreamIsHalfRead) {
   file_.run("CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP)");
-  file_.run("INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'), (3, '2024-01-03'), (4, '2024-01-04')");
+  file_.run(
+      "INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'), (3, '2024-01-03'), (4, '2024-01-04')");
   const auto reader = open("t", "at");
   for (const Order order : {Order::key, Order::cursor, Order::canonical, Order::none}) {
     sql::RowQuery query;
@@ -122,7 +124,8 @@ TEST_F(SqliteReader, AStopRequestEndsAStatementThatRunsLong) {
   Database database(file_.path(), OpenMode::read_write, 1s, stop.get_token());
   stop.request_stop();
   try {
-    database.prepare("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n").step();
+    database.prepare("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+        .step();
     FAIL() << "the statement came to an end";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::cancelled);
@@ -137,7 +140,8 @@ TEST_F(SqliteReader, TablesOfEveryBuildAreRead) {
   file_.run("CREATE TABLE strict_one (a TEXT, b INT, c ANY, PRIMARY KEY (b, a)) STRICT");
   file_.run("CREATE TABLE computed (a TEXT, b INTEGER, twice AS (b * 2), PRIMARY KEY (b, a))");
   for (const std::string table : {"plain", "bare", "strict_one", "computed"}) {
-    for (int b = 1; b <= 4; ++b) file_.run(fmt::format("INSERT INTO {} (a, b) VALUES ('x{}', {})", table, 9 - b, b));
+    for (int b = 1; b <= 4; ++b)
+      file_.run(fmt::format("INSERT INTO {} (a, b) VALUES ('x{}', {})", table, 9 - b, b));
     const auto reader = open(table);
     EXPECT_EQ(reader->schema()->key, (std::vector<std::size_t>{1, 0})) << table;
     EXPECT_EQ(read_by(*reader, Order::key), (std::vector<std::string>{"x8", "x7", "x6", "x5"})) << table;
@@ -184,7 +188,9 @@ TEST_F(SqliteReader, KeysAreFoundAgainHoweverTheyAreSpelled) {
     std::vector<std::string> literals;
   };
   const std::vector<Example> examples = {
-      {"UUID", {"'6F1C1F6E-0000-4000-8000-00000000000A'", "'6F1C1F6E-0000-4000-8000-00000000000B'", "'00000000-0000-4000-8000-000000000001'"}},
+      {"UUID",
+       {"'6F1C1F6E-0000-4000-8000-00000000000A'", "'6F1C1F6E-0000-4000-8000-00000000000B'",
+        "'00000000-0000-4000-8000-000000000001'"}},
       {"UUID", {"x'6f1c1f6e00004000800000000000000a'", "x'6f1c1f6e00004000800000000000000b'"}},
       {"DATETIME", {"'2024-01-01 00:00:00'", "'2024-01-01 00:00:01'", "'2023-01-01 00:00:00'"}},
       {"TIMESTAMP", {"'2024-01-01T00:00:00.500Z'", "'2024-01-01T00:00:01.000Z'"}},
@@ -201,8 +207,10 @@ TEST_F(SqliteReader, KeysAreFoundAgainHoweverTheyAreSpelled) {
   for (const Example& example : examples) {
     SCOPED_TRACE(example.declared);
     const std::string table = fmt::format("t{}", number++);
-    file_.run(fmt::format("CREATE TABLE {} (id {} PRIMARY KEY NOT NULL, n INTEGER)", table, example.declared));
-    for (const std::string& literal : example.literals) file_.run(fmt::format("INSERT INTO {} VALUES ({}, 1)", table, literal));
+    file_.run(
+        fmt::format("CREATE TABLE {} (id {} PRIMARY KEY NOT NULL, n INTEGER)", table, example.declared));
+    for (const std::string& literal : example.literals)
+      file_.run(fmt::format("INSERT INTO {} VALUES ({}, 1)", table, literal));
     const auto reader = open(table);
     const Schema& schema = *reader->schema();
 
@@ -223,7 +231,8 @@ TEST_F(SqliteReader, KeysAreFoundAgainHoweverTheyAreSpelled) {
       page.key_above = keys.back();
     }
     ASSERT_EQ(keys.size(), example.literals.size());
-    for (std::size_t i = 1; i < values.size(); ++i) EXPECT_TRUE(compare(values[i - 1], values[i]) < 0) << keys[i].to_json();
+    for (std::size_t i = 1; i < values.size(); ++i)
+      EXPECT_TRUE(compare(values[i - 1], values[i]) < 0) << keys[i].to_json();
 
     sql::RowQuery lookup;
     lookup.keys = keys;
@@ -234,7 +243,9 @@ TEST_F(SqliteReader, KeysAreFoundAgainHoweverTheyAreSpelled) {
 
 TEST_F(SqliteReader, KeysThatAreSpelledInTwoWaysAreRefusedBecauseTheyCannotBeFoundAgain) {
   file_.run("CREATE TABLE t (id UUID PRIMARY KEY NOT NULL)");
-  file_.run("INSERT INTO t VALUES ('6f1c1f6e-0000-4000-8000-00000000000a'), ('6F1C1F6E-0000-4000-8000-00000000000B')");
+  file_.run(
+      "INSERT INTO t VALUES ('6f1c1f6e-0000-4000-8000-00000000000a'), "
+      "('6F1C1F6E-0000-4000-8000-00000000000B')");
   const auto reader = open("t");
   EXPECT_THROW(read_by(*reader, Order::key), Error);
 }
@@ -254,8 +265,10 @@ TEST_F(SqliteReader, AKeyIsLookedUpExactlyWhateverTheCollation) {
 
 TEST_F(SqliteReader, RowsComeByCursorAndKeyAndGoOnBehindAnyOfThem) {
   file_.run("CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP)");
-  file_.run("INSERT INTO t VALUES (5, '2024-01-01 10:00:00'), (1, '2024-01-01T10:00:00Z'), (9, '2024-01-01T08:59:59'),"
-            " (2, '2024-01-01 11:00:00'), (7, '2024-01-01T12:00:00+02:00')");
+  file_.run(
+      "INSERT INTO t VALUES (5, '2024-01-01 10:00:00'), (1, '2024-01-01T10:00:00Z'), (9, "
+      "'2024-01-01T08:59:59'),"
+      " (2, '2024-01-01 11:00:00'), (7, '2024-01-01T12:00:00+02:00')");
   const auto reader = open("t", "at");
   EXPECT_EQ(read_by(*reader, Order::cursor), (std::vector<std::string>{"9", "1", "5", "7", "2"}));
   sql::RowQuery rest;
@@ -286,7 +299,8 @@ TEST_F(SqliteReader, NumbersThatAscendAreReadByThem) {
 
 TEST_F(SqliteReader, ARowThatChangesWhileAListIsReadComesAsItIsUnderItsOldPlace) {
   file_.run("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP)");
-  for (int id = 1; id <= 6; ++id) file_.run(fmt::format("INSERT INTO t VALUES ({0}, 'old', '2024-01-0{0}')", id));
+  for (int id = 1; id <= 6; ++id)
+    file_.run(fmt::format("INSERT INTO t VALUES ({0}, 'old', '2024-01-0{0}')", id));
   const auto reader = open("t", "at");
   sql::RowQuery query;
   query.order = Order::cursor;
@@ -298,7 +312,8 @@ TEST_F(SqliteReader, ARowThatChangesWhileAListIsReadComesAsItIsUnderItsOldPlace)
   Batch rest(reader->schema());
   ASSERT_TRUE(stream->read(rest, 1, SIZE_MAX));
   EXPECT_EQ(to_text(rest.changes[0].row[1]), "new");
-  EXPECT_EQ(stream->last_cursor(), "2024-01-04T00:00:00.000000000") << "a restart behind it would skip what lies between";
+  EXPECT_EQ(stream->last_cursor(), "2024-01-04T00:00:00.000000000")
+      << "a restart behind it would skip what lies between";
   while (stream->read(rest, 10, SIZE_MAX)) {
   }
   EXPECT_EQ(rest.rows(), 3u);
@@ -307,9 +322,10 @@ TEST_F(SqliteReader, ARowThatChangesWhileAListIsReadComesAsItIsUnderItsOldPlace)
 TEST_F(SqliteReader, ListsThatAreCutOffGoOn) {
   constexpr int kRows = 200'500;
   file_.run("CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP)");
-  file_.run(fmt::format("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
-                        "INSERT INTO t SELECT i, '2024-01-01 00:00:00' FROM n",
-                        kRows));
+  file_.run(
+      fmt::format("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
+                  "INSERT INTO t SELECT i, '2024-01-01 00:00:00' FROM n",
+                  kRows));
   const auto reader = open("t", "at");
   sql::RowQuery query;
   query.order = Order::cursor;

@@ -23,6 +23,33 @@ class Room {
   std::size_t max_rows_, max_bytes_;
 };
 
+/// Keeps the cursor of the last row, and makes an exact text of it only when that is asked for.
+class LastCursor {
+ public:
+  void note(const Stored& cell) { keep(cell, false); }
+  /// `order`: what the row was sorted by (CursorColumn::order).
+  void note_order(const Stored& order) { keep(order, true); }
+
+  std::string exact(const TableRows& rows) const {
+    if (value_.storage == Stored::Class::null) return {};
+    if (is_order_ && value_.storage == Stored::Class::text) return bytes_;
+    Stored cell = value_;
+    cell.bytes = bytes_;
+    return rows.cursor().exact(cell);
+  }
+
+ private:
+  void keep(const Stored& value, bool is_order) {
+    value_ = value;
+    bytes_.assign(value.bytes);
+    is_order_ = is_order;
+  }
+
+  Stored value_;
+  std::string bytes_;
+  bool is_order_ = false;
+};
+
 /// Looks one row up for each key: no order, no limit.
 class LookupStream : public sql::RowStream {
  public:
@@ -32,16 +59,16 @@ class LookupStream : public sql::RowStream {
   bool read(Batch& batch, std::size_t max_rows, std::size_t max_bytes) override {
     const Room room(batch, max_rows, max_bytes);
     Sql by_key;
-    by_key.and_().add(rows_.key().equals("", numbered()));
+    by_key.also().add(rows_.key().equals("", numbered()));
     for (std::size_t i = 0; i < rows_.key().size(); ++i) by_key.add("", Stored());
-    const Sql select = std::move(
-        Sql("SELECT " + rows_.cells(query_) + " FROM " + rows_.table()).add(rows_.where(query_, std::move(by_key))));
+    const Sql select = std::move(Sql("SELECT " + rows_.cells(query_) + " FROM " + rows_.table())
+                                     .add(rows_.where(query_, std::move(by_key))));
     Statement row = select.prepare(database_);
     for (; next_ < query_.keys.size() && room.left(); ++next_) append(row, query_.keys[next_], batch);
     return next_ < query_.keys.size();
   }
 
-  std::string last_cursor() const override { return last_cursor_; }
+  std::string last_cursor() const override { return last_.exact(rows_); }
 
  private:
   std::vector<std::string> numbered() const {
@@ -56,7 +83,7 @@ class LookupStream : public sql::RowStream {
     for (std::size_t i = 0; i < parts.size(); ++i) bind(row, 1 + static_cast<int>(i), parts[i]);
     if (row.step()) {
       rows_.append(row, 0, query_, batch);
-      last_cursor_ = rows_.exact_cursor(row, 0, query_);
+      last_.note(rows_.cursor_cell(row, 0, query_));
     }
     row.reset();
   }
@@ -65,7 +92,7 @@ class LookupStream : public sql::RowStream {
   const TableRows& rows_;
   const sql::RowQuery query_;
   std::size_t next_ = 0;
-  std::string last_cursor_;
+  LastCursor last_;
 };
 
 /// Moves the beginning of a query behind a row that was handed out.
@@ -87,19 +114,19 @@ class ChunkedStream : public sql::RowStream {
     while (room.left() && (query_.limit == 0 || left_ > 0)) {
       if (!statement.step()) return false;
       rows_.append(statement, 0, query_, batch);
-      last_cursor_ = rows_.exact_cursor(statement, 0, query_);
+      last_.note(rows_.cursor_cell(statement, 0, query_));
       appended = true;
       if (query_.limit != 0) --left_;
     }
     if (query_.limit != 0 && left_ == 0) return false;
     if (appended) {
       if (!rows_.has_key()) throw Error(ErrorKind::bug, "a table without a key was read in parts");
-      go_on_after(query_, key_of(*rows_.schema(), batch.changes.back()), last_cursor_);
+      go_on_after(query_, key_of(*rows_.schema(), batch.changes.back()), last_.exact(rows_));
     }
     return true;
   }
 
-  std::string last_cursor() const override { return last_cursor_; }
+  std::string last_cursor() const override { return last_.exact(rows_); }
 
   Sql select() const {
     Sql sql("SELECT " + rows_.cells(query_) + " FROM " + rows_.table());
@@ -114,7 +141,7 @@ class ChunkedStream : public sql::RowStream {
   const TableRows& rows_;
   sql::RowQuery query_;
   std::size_t left_;
-  std::string last_cursor_;
+  LastCursor last_;
 };
 
 /// Sorts keys, not rows, and only once: then each chunk looks its rows up as they are by now. A row that has got a
@@ -138,19 +165,17 @@ class ListedStream : public sql::RowStream {
       }
       rows_.append(statement, 2, query_, batch);
       position_ = statement.integer(0);
-      last_cursor_ = statement.is_null(1) ? rows_.exact_cursor(statement, 2, query_) : listed_cursor(statement);
+      // The place in the list counts, though the row may have got another cursor since.
+      if (by_cursor()) last_.note_order(stored_at(statement, 1));
+      else last_.note(rows_.cursor_cell(statement, 2, query_));
     }
     return true;
   }
 
-  std::string last_cursor() const override { return last_cursor_; }
+  std::string last_cursor() const override { return last_.exact(rows_); }
 
  private:
   bool by_cursor() const { return query_.order == sql::RowQuery::Order::cursor; }
-
-  std::string listed_cursor(const Statement& statement) const {
-    return rows_.cursor().kind() == sql::CursorKind::time ? statement.string(1) : rows_.cursor().exact(stored_at(statement, 1));
-  }
 
   void list() {
     std::size_t wanted = kListedAtOnce;
@@ -158,9 +183,11 @@ class ListedStream : public sql::RowStream {
     std::string columns;
     for (std::size_t i = 0; i < rows_.key().size(); ++i) columns += fmt::format(", k{}", i);
     database_.execute("DROP TABLE IF EXISTS temp.syncflow_listing");
-    database_.execute("CREATE TEMP TABLE syncflow_listing (position INTEGER PRIMARY KEY, cursor" + columns + ")");
-    Sql fill("INSERT INTO temp.syncflow_listing (cursor" + columns + ") SELECT " + (by_cursor() ? rows_.cursor().order() : "NULL") +
-             ", " + rows_.key().list() + " FROM " + rows_.table());
+    database_.execute("CREATE TEMP TABLE syncflow_listing (position INTEGER PRIMARY KEY, cursor" + columns +
+                      ")");
+    Sql fill("INSERT INTO temp.syncflow_listing (cursor" + columns + ") SELECT " +
+             (by_cursor() ? rows_.cursor().order() : "NULL") + ", " + rows_.key().list() + " FROM " +
+             rows_.table());
     fill.add(rows_.where(query_)).add(fmt::format(" ORDER BY {} LIMIT {}", rows_.order(query_), wanted));
     fill.prepare(database_).run();
     const auto listed = static_cast<std::size_t>(database_.changes());
@@ -177,7 +204,9 @@ class ListedStream : public sql::RowStream {
     Key key;
     for (std::size_t i = 0; i < rows_.key().size(); ++i)
       key.parts.push_back(to_text(rows_.key().decode(i, stored_at(last, 2 + static_cast<int>(i)), arena)));
-    go_on_after(query_, key, by_cursor() ? listed_cursor(last) : "");
+    LastCursor cursor;
+    if (by_cursor()) cursor.note_order(stored_at(last, 1));
+    go_on_after(query_, key, cursor.exact(rows_));
     last.reset();
     list();
   }
@@ -187,7 +216,8 @@ class ListedStream : public sql::RowStream {
     for (std::size_t i = 0; i < rows_.key().size(); ++i) listed.push_back(fmt::format("listing.k{}", i));
     // CROSS JOIN: the list leads, and gives the order.
     Sql sql("SELECT listing.position, listing.cursor, " + rows_.cells(query_, "t.") +
-            " FROM temp.syncflow_listing AS listing CROSS JOIN " + rows_.table() + " AS t ON " + rows_.key().equals("t.", listed));
+            " FROM temp.syncflow_listing AS listing CROSS JOIN " + rows_.table() + " AS t ON " +
+            rows_.key().equals("t.", listed));
     sql.add(" WHERE listing.position > ?", Stored::of(position_)).add(" ORDER BY listing.position");
     return sql;
   }
@@ -198,7 +228,7 @@ class ListedStream : public sql::RowStream {
   std::size_t left_;
   bool list_goes_on_ = false;
   std::int64_t position_ = 0;
-  std::string last_cursor_;
+  LastCursor last_;
 };
 
 bool sorts(Database& database, const Sql& select) {
@@ -211,9 +241,11 @@ bool sorts(Database& database, const Sql& select) {
 
 }  // namespace
 
-std::unique_ptr<sql::RowStream> open_row_stream(Database& database, const TableRows& rows, const sql::RowQuery& query) {
+std::unique_ptr<sql::RowStream> open_row_stream(Database& database, const TableRows& rows,
+                                                const sql::RowQuery& query) {
   if (!query.keys.empty()) return std::make_unique<LookupStream>(database, rows, query);
-  const bool by_time = query.order == sql::RowQuery::Order::cursor && rows.cursor().kind() == sql::CursorKind::time;
+  const bool by_time =
+      query.order == sql::RowQuery::Order::cursor && rows.cursor().kind() == sql::CursorKind::time;
   if (by_time) return std::make_unique<ListedStream>(database, rows, query);
   auto chunks = std::make_unique<ChunkedStream>(database, rows, query);
   // A small page is sorted by keeping the least rows only; for all else one list saves sorting again for each chunk.

@@ -12,6 +12,7 @@ namespace syncflow::sqlite {
 /// - chunks, where an index gives the order: each begins by keyset where the last one ended;
 /// - a list of the keys in order, in a temporary table beside the file, where rows must be sorted first.
 /// None keeps a read transaction between two calls. `database` and `rows` outlive it.
-std::unique_ptr<sql::RowStream> open_row_stream(Database& database, const TableRows& rows, const sql::RowQuery& query);
+std::unique_ptr<sql::RowStream> open_row_stream(Database& database, const TableRows& rows,
+                                                const sql::RowQuery& query);
 
 }  // namespace syncflow::sqlite

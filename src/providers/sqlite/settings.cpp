@@ -18,7 +18,8 @@ std::chrono::minutes offset_of(const std::string& zone) {
   const auto parsed = parse_iso("2000-01-01T00:00:00" + zone);
   if (!parsed || !parsed->offset_minutes)
     throw Error(ErrorKind::bad_config,
-                fmt::format("timezone is \"{}\"; for SQLite it must be UTC or a fixed offset like +02:00", shortened(zone)));
+                fmt::format("timezone is \"{}\"; for SQLite it must be UTC or a fixed offset like +02:00",
+                            shortened(zone)));
   return std::chrono::minutes(*parsed->offset_minutes);
 }
 
@@ -30,7 +31,8 @@ std::string folder_of(const std::string& path) {
 Error missing(const Settings& settings) {
   std::error_code ignored;
   if (!std::filesystem::exists(folder_of(settings.path), ignored))
-    return {ErrorKind::not_found, fmt::format("SQLite file {}: there is no folder {}", settings.path, folder_of(settings.path))};
+    return {ErrorKind::not_found,
+            fmt::format("SQLite file {}: there is no folder {}", settings.path, folder_of(settings.path))};
   return {ErrorKind::not_found, fmt::format("SQLite file {} does not exist", settings.path)};
 }
 
@@ -38,7 +40,12 @@ Error missing(const Settings& settings) {
 
 std::vector<OptionSpec> option_specs() {
   return {
-      {.name = "path", .kind = OptionKind::path, .required = true, .help = "The database file.", .choices = {}, .fallback = ""},
+      {.name = "path",
+       .kind = OptionKind::path,
+       .required = true,
+       .help = "The database file.",
+       .choices = {},
+       .fallback = ""},
       {.name = "timezone",
        .kind = OptionKind::text,
        .required = false,
@@ -48,7 +55,8 @@ std::vector<OptionSpec> option_specs() {
       {.name = "mode",
        .kind = OptionKind::choice,
        .required = false,
-       .help = "read_only never takes a lock for writing; late commits are then only found within the overlap.",
+       .help =
+           "read_only never takes a lock for writing; late commits are then only found within the overlap.",
        .choices = {"read_write", "read_only"},
        .fallback = "read_write"},
       {.name = "busy_timeout",
@@ -71,7 +79,8 @@ Settings settings_from(const Options& options) {
   settings.read_only = options.get("mode", "read_write") == "read_only";
   const long seconds = options.number("busy_timeout", 10);
   if (seconds < 0 || seconds > kLongestWaitSeconds)
-    throw Error(ErrorKind::bad_config, fmt::format("busy_timeout is {}; it must be 0 to {} seconds", seconds, kLongestWaitSeconds));
+    throw Error(ErrorKind::bad_config,
+                fmt::format("busy_timeout is {}; it must be 0 to {} seconds", seconds, kLongestWaitSeconds));
   settings.busy_timeout = std::chrono::seconds(seconds);
   return settings;
 }
@@ -90,7 +99,8 @@ std::unique_ptr<Database> open_file(const Settings& settings, std::stop_token st
 std::unique_ptr<Database> open_file_to_write(const Settings& settings, bool create, std::stop_token stop) {
   if (settings.read_only)
     throw Error(ErrorKind::bad_config,
-                fmt::format("SQLite file {} is a destination, but its connection has mode: read_only", settings.path));
+                fmt::format("SQLite file {} is a destination, but its connection has mode: read_only",
+                            settings.path));
   const bool fresh = !file_exists(settings);
   if (fresh && (!create || !std::filesystem::exists(folder_of(settings.path)))) throw missing(settings);
   auto database = std::make_unique<Database>(settings.path, fresh ? OpenMode::create : OpenMode::read_write,

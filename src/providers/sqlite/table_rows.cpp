@@ -13,11 +13,13 @@ namespace {
 std::size_t column_at(const Table& table, const std::string& name, std::string_view role) {
   if (const auto found = table.find(name)) return *found;
   const std::string near = nearest(name, table.column_names());
-  throw Error(ErrorKind::bad_config, fmt::format("table {} has no field {} for its {}{}", table.name, name, role,
-                                                 near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+  throw Error(ErrorKind::bad_config,
+              fmt::format("table {} has no field {} for its {}{}", table.name, name, role,
+                          near.empty() ? "" : fmt::format("; did you mean {}?", near)));
 }
 
-std::vector<std::size_t> columns_at(const Table& table, const std::vector<std::string>& names, std::string_view role) {
+std::vector<std::size_t> columns_at(const Table& table, const std::vector<std::string>& names,
+                                    std::string_view role) {
   std::vector<std::size_t> columns;
   for (const std::string& name : names) columns.push_back(column_at(table, name, role));
   return columns;
@@ -25,10 +27,12 @@ std::vector<std::size_t> columns_at(const Table& table, const std::vector<std::s
 
 }  // namespace
 
-TableRows::TableRows(Database& database, const Table& table, const SourceSpec& spec, std::chrono::minutes naive_offset)
+TableRows::TableRows(Database& database, const Table& table, const SourceSpec& spec,
+                     std::chrono::minutes naive_offset)
     : table_("main." + quoted(table.name)) {
   spelling_.offset = naive_offset;
-  const std::vector<std::size_t> key = spec.key.empty() ? table.natural_key() : columns_at(table, spec.key, "key");
+  const std::vector<std::size_t> key =
+      spec.key.empty() ? table.natural_key() : columns_at(table, spec.key, "key");
   choose_fields(table, spec, key);
   if (!key.empty()) key_.emplace(database, table, key, naive_offset);
   if (spec.strategy != Strategy::cursor) return;
@@ -36,7 +40,8 @@ TableRows::TableRows(Database& database, const Table& table, const SourceSpec& s
   cursor_field_ = schema_->at(spec.cursor);
 }
 
-void TableRows::choose_fields(const Table& table, const SourceSpec& spec, const std::vector<std::size_t>& key) {
+void TableRows::choose_fields(const Table& table, const SourceSpec& spec,
+                              const std::vector<std::size_t>& key) {
   std::vector<std::size_t> wanted = columns_at(table, spec.fields, "fields");
   if (spec.fields.empty())
     for (std::size_t i = 0; i < table.columns.size(); ++i) wanted.push_back(i);
@@ -80,7 +85,7 @@ Sql TableRows::where(const sql::RowQuery& query, Sql where) const {
   }
   if (query.key_above) {
     const bool canonical = query.order == sql::RowQuery::Order::canonical;
-    where.and_().add("(" + key().list(canonical) + ") > (");
+    where.also().add("(" + key().list(canonical) + ") > (");
     const char* separator = "?";
     for (const Stored& part : key().encode(*schema_, *query.key_above, arena)) {
       where.add(separator, part);
@@ -106,11 +111,13 @@ std::string TableRows::cells(const sql::RowQuery& query, const std::string& pref
   return join(names, ", ");
 }
 
-void TableRows::append(const Statement& statement, int first, const sql::RowQuery& query, Batch& batch) const {
+void TableRows::append(const Statement& statement, int first, const sql::RowQuery& query,
+                       Batch& batch) const {
   if (query.keys_only) {
     const Change& change = batch.add(Operation::remove);
     for (std::size_t part = 0; part < schema_->key.size(); ++part)
-      change.row[schema_->key[part]] = key().decode(part, stored_at(statement, first + static_cast<int>(part)), batch.arena());
+      change.row[schema_->key[part]] =
+          key().decode(part, stored_at(statement, first + static_cast<int>(part)), batch.arena());
     return;
   }
   const std::span<Value> row = batch.add(Operation::upsert).row;
@@ -129,9 +136,9 @@ void TableRows::append(const Statement& statement, int first, const sql::RowQuer
   }
 }
 
-std::string TableRows::exact_cursor(const Statement& statement, int first, const sql::RowQuery& query) const {
+Stored TableRows::cursor_cell(const Statement& statement, int first, const sql::RowQuery& query) const {
   if (!cursor_ || query.keys_only) return {};
-  return cursor_->exact(stored_at(statement, first + static_cast<int>(cursor_field_)));
+  return stored_at(statement, first + static_cast<int>(cursor_field_));
 }
 
 }  // namespace syncflow::sqlite

@@ -20,7 +20,8 @@ namespace syncflow::sqlite {
 class TableRows {
  public:
   /// Throws Error(bad_config) for fields that are not there or unfit for what they shall be.
-  TableRows(Database& database, const Table& table, const SourceSpec& spec, std::chrono::minutes naive_offset);
+  TableRows(Database& database, const Table& table, const SourceSpec& spec,
+            std::chrono::minutes naive_offset);
 
   const std::shared_ptr<const Schema>& schema() const { return schema_; }
   const std::string& table() const { return table_; }  ///< main."name"
@@ -39,8 +40,8 @@ class TableRows {
   /// Appends the row that `statement` stands on; its cells begin at column `first`.
   /// A cell that cannot be read makes a refusal; a key that cannot be read throws Error(bad_config).
   void append(const Statement& statement, int first, const sql::RowQuery& query, Batch& batch) const;
-  /// The exact text of that row's cursor field; empty when it has none.
-  std::string exact_cursor(const Statement& statement, int first, const sql::RowQuery& query) const;
+  /// That row's cell of the cursor field; NULL where rows do not carry it.
+  Stored cursor_cell(const Statement& statement, int first, const sql::RowQuery& query) const;
 
  private:
   void choose_fields(const Table& table, const SourceSpec& spec, const std::vector<std::size_t>& key);

@@ -51,7 +51,8 @@ class TestFile : public testkit::TestDatabase {
 
   class FileSession : public testkit::Session {
    public:
-    explicit FileSession(const std::string& path) : database_(path, OpenMode::read_write, std::chrono::seconds(5)) {}
+    explicit FileSession(const std::string& path)
+        : database_(path, OpenMode::read_write, std::chrono::seconds(5)) {}
     void run(const std::string& sql) override { database_.execute(sql); }
 
    private:

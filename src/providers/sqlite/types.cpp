@@ -32,7 +32,8 @@ Declaration parse(std::string_view declared) {
     if (c == '(') inside = true;
     else if (inside && (c == ',' || c == ')')) end_argument(), inside = c == ',';
     else if (inside) argument += c == ' ' ? "" : std::string(1, c);
-    else if (c == ' ' || c == '\t' || c == '\n') out.name += out.name.empty() || out.name.back() == ' ' ? "" : " ";
+    else if (c == ' ' || c == '\t' || c == '\n')
+      out.name += out.name.empty() || out.name.back() == ' ' ? "" : " ";
     else out.name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   }
   while (!out.name.empty() && out.name.back() == ' ') out.name.pop_back();
@@ -83,10 +84,10 @@ const std::map<std::string, Type, std::less<>> kNamed = {
 /// "UNSIGNED BIG INT", "INT8", "BIGINT UNSIGNED", but not "POINT" and "INTERVAL", which SQLite takes for integers
 /// too because of three letters.
 bool names_integer(const std::string& name) {
-  static const std::vector<std::string> kPrefixes = {"", "U", "TINY", "SMALL", "MEDIUM", "BIG", "LONG"};
+  static const std::vector<std::string> prefixes = {"", "U", "TINY", "SMALL", "MEDIUM", "BIG", "LONG"};
   for (std::string word : split(name, ' ')) {
     while (!word.empty() && word.back() >= '0' && word.back() <= '9') word.pop_back();
-    for (const std::string& prefix : kPrefixes)
+    for (const std::string& prefix : prefixes)
       if (word == prefix + "INT" || word == prefix + "INTEGER") return true;
   }
   return false;
@@ -94,17 +95,21 @@ bool names_integer(const std::string& name) {
 
 /// Declared types that come back from a schema as they were written, and could be any quoted text.
 bool is_plain_type(std::string_view declared) {
-  static const std::vector<std::string> kNotTypes = {"PRIMARY", "KEY",        "UNIQUE",     "NOT",       "NULL", "CHECK", "DEFAULT",
-                                                     "COLLATE", "REFERENCES", "CONSTRAINT", "GENERATED", "AS",   "ON"};
-  if (declared.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ (),") != std::string_view::npos)
+  static const std::vector<std::string> not_types = {
+      "PRIMARY", "KEY",        "UNIQUE",     "NOT",       "NULL", "CHECK", "DEFAULT",
+      "COLLATE", "REFERENCES", "CONSTRAINT", "GENERATED", "AS",   "ON"};
+  if (declared.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ (),") !=
+      std::string_view::npos)
     return false;
   const auto open = declared.find('('), close = declared.find(')');
   if ((open == std::string_view::npos) != (close == std::string_view::npos)) return false;
   if (open != std::string_view::npos &&
-      (close != declared.size() - 1 || declared.substr(open + 1, close - open - 1).find_first_not_of("0123456789, ") != std::string_view::npos))
+      (close != declared.size() - 1 ||
+       declared.substr(open + 1, close - open - 1).find_first_not_of("0123456789, ") !=
+           std::string_view::npos))
     return false;
   for (const std::string& word : split(parse(declared).name, ' '))
-    if (std::find(kNotTypes.begin(), kNotTypes.end(), word) != kNotTypes.end()) return false;
+    if (std::find(not_types.begin(), not_types.end(), word) != not_types.end()) return false;
   return !declared.empty() && declared.front() >= 'A' && declared.find(',') >= open;
 }
 
@@ -132,18 +137,13 @@ ColumnType column_type(std::string_view declared, bool strict) {
       type.dynamic = !names_integer(declaration.name);
       if (!type.dynamic) type.canonical = Type::int64;
       return type;
-    case Affinity::text:
-      return type;
+    case Affinity::text: return type;
     case Affinity::blob:
       type.dynamic = declaration.name.empty() || declaration.name == "ANY";
       if (!type.dynamic) type.canonical = Type::bytes;
       return type;
-    case Affinity::real:
-      type.canonical = Type::float64;
-      return type;
-    case Affinity::numeric:
-      type.dynamic = true;
-      return type;
+    case Affinity::real: type.canonical = Type::float64; return type;
+    case Affinity::numeric: type.dynamic = true; return type;
   }
   return type;
 }

@@ -16,14 +16,17 @@ std::unique_ptr<Database> scratch() {
 
 /// What SQLite itself makes of a declared type.
 Affinity affinity_by_trial(Database& database, const std::string& declared) {
-  database.execute("DROP TABLE IF EXISTS trial; CREATE TABLE trial (v " + declared + "); INSERT INTO trial VALUES ('7.5'), (7), (7.0)");
+  database.execute("DROP TABLE IF EXISTS trial; CREATE TABLE trial (v " + declared +
+                   "); INSERT INTO trial VALUES ('7.5'), (7), (7.0)");
   Statement rows = database.prepare("SELECT group_concat(typeof(v)) FROM trial");
   rows.step();
   const std::string kinds = rows.string(0);
   if (kinds == "text,text,text") return Affinity::text;
   if (kinds == "text,integer,real") return Affinity::blob;
   if (kinds == "real,real,real") return Affinity::real;
-  return declared.find("INT") != std::string::npos || declared.find("int") != std::string::npos ? Affinity::integer : Affinity::numeric;
+  return declared.find("INT") != std::string::npos || declared.find("int") != std::string::npos
+             ? Affinity::integer
+             : Affinity::numeric;
 }
 
 Field field_of(Type type) {
@@ -35,17 +38,39 @@ Field field_of(Type type) {
 
 TEST(SqliteTypes, ADeclaredTypeMeansWhatItSays) {
   const std::vector<std::pair<std::string, Type>> table = {
-      {"INTEGER", Type::int64},       {"bigint unsigned", Type::int64}, {"UNSIGNED BIG INT", Type::int64}, {"INT8", Type::int64},
-      {"tinyint(1)", Type::int64},    {"BOOLEAN", Type::boolean},       {"bool", Type::boolean},           {"DECIMAL(10,2)", Type::decimal},
-      {"numeric", Type::decimal},     {"DECIMAL_TEXT", Type::decimal},  {"REAL", Type::float64},           {"double precision", Type::float64},
-      {"FLOAT", Type::float64},       {"TEXT", Type::text},             {"VARCHAR(20)", Type::text},       {"NATIVE CHARACTER(70)", Type::text},
-      {"CLOB", Type::text},           {"BLOB", Type::bytes},            {"bytea", Type::bytes},            {"DATE", Type::date},
-      {"time", Type::time},           {"TIMESTAMP", Type::timestamp},   {"datetime", Type::timestamp},     {"TIMESTAMP(6)", Type::timestamp},
-      {"timestamptz", Type::timestamp_tz}, {"timestamp (3) with  time zone", Type::timestamp_tz},          {"UUID", Type::uuid},
-      {"JSON", Type::json},           {"JSON_TEXT", Type::json},
+      {"INTEGER", Type::int64},
+      {"bigint unsigned", Type::int64},
+      {"UNSIGNED BIG INT", Type::int64},
+      {"INT8", Type::int64},
+      {"tinyint(1)", Type::int64},
+      {"BOOLEAN", Type::boolean},
+      {"bool", Type::boolean},
+      {"DECIMAL(10,2)", Type::decimal},
+      {"numeric", Type::decimal},
+      {"DECIMAL_TEXT", Type::decimal},
+      {"REAL", Type::float64},
+      {"double precision", Type::float64},
+      {"FLOAT", Type::float64},
+      {"TEXT", Type::text},
+      {"VARCHAR(20)", Type::text},
+      {"NATIVE CHARACTER(70)", Type::text},
+      {"CLOB", Type::text},
+      {"BLOB", Type::bytes},
+      {"bytea", Type::bytes},
+      {"DATE", Type::date},
+      {"time", Type::time},
+      {"TIMESTAMP", Type::timestamp},
+      {"datetime", Type::timestamp},
+      {"TIMESTAMP(6)", Type::timestamp},
+      {"timestamptz", Type::timestamp_tz},
+      {"timestamp (3) with  time zone", Type::timestamp_tz},
+      {"UUID", Type::uuid},
+      {"JSON", Type::json},
+      {"JSON_TEXT", Type::json},
   };
   for (const auto& [declared, type] : table) {
-    EXPECT_EQ(column_type(declared).canonical, type) << declared << " is " << name_of(column_type(declared).canonical);
+    EXPECT_EQ(column_type(declared).canonical, type)
+        << declared << " is " << name_of(column_type(declared).canonical);
     EXPECT_FALSE(column_type(declared).dynamic) << declared;
   }
 }
@@ -66,16 +91,38 @@ TEST(SqliteTypes, PrecisionAndScaleOfDecimalsAreRead) {
 
 TEST(SqliteTypes, AffinitiesAreThoseOfSqliteItself) {
   const auto database = scratch();
-  for (const char* declared :
-       {"INTEGER", "BIGINT", "POINT", "FLOATING POINT", "TEXT", "VARCHAR(20)", "CLOB", "DECIMAL_TEXT(10,2)", "JSON_TEXT", "BLOB", "",
-        "REAL", "DOUBLE PRECISION", "FLOAT", "DECIMAL(10,2)", "NUMERIC", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "UUID", "JSON", "STRING",
-        "BOOLEAN", "BYTEA", "CHARINT"})
+  for (const char* declared : {"INTEGER",
+                               "BIGINT",
+                               "POINT",
+                               "FLOATING POINT",
+                               "TEXT",
+                               "VARCHAR(20)",
+                               "CLOB",
+                               "DECIMAL_TEXT(10,2)",
+                               "JSON_TEXT",
+                               "BLOB",
+                               "",
+                               "REAL",
+                               "DOUBLE PRECISION",
+                               "FLOAT",
+                               "DECIMAL(10,2)",
+                               "NUMERIC",
+                               "DATE",
+                               "TIMESTAMP",
+                               "TIMESTAMPTZ",
+                               "UUID",
+                               "JSON",
+                               "STRING",
+                               "BOOLEAN",
+                               "BYTEA",
+                               "CHARINT"})
     EXPECT_EQ(column_type(declared).affinity, affinity_by_trial(*database, declared)) << declared;
 }
 
 TEST(SqliteTypes, WhatCreateDeclaresIsReadBackAsWhatItHolds) {
-  for (const Type type : {Type::boolean, Type::int64, Type::float64, Type::decimal, Type::text, Type::bytes, Type::date, Type::time,
-                          Type::timestamp, Type::timestamp_tz, Type::uuid, Type::json})
+  for (const Type type :
+       {Type::boolean, Type::int64, Type::float64, Type::decimal, Type::text, Type::bytes, Type::date,
+        Type::time, Type::timestamp, Type::timestamp_tz, Type::uuid, Type::json})
     EXPECT_EQ(column_type(declared_type(field_of(type), "postgresql")).canonical, type) << name_of(type);
   EXPECT_EQ(column_type(declared_type(field_of(Type::uint64), "mysql")).canonical, Type::decimal);
   EXPECT_EQ(declared_type(field_of(Type::native), "postgresql"), "TEXT");
@@ -90,7 +137,8 @@ TEST(SqliteTypes, AFieldOfSqlitesOwnKeepsItsDeclaredTypeUnlessThatIsNoType) {
   field.native = "DECIMAL(10,2)";
   EXPECT_EQ(declared_type(field, "sqlite"), "DECIMAL(10,2)");
   EXPECT_EQ(declared_type(field, "mysql"), "DECIMAL_TEXT");
-  for (const char* hostile : {"", "TEXT); DROP TABLE items; --", "TEXT DEFAULT (1)", "TEXT PRIMARY KEY", "TEXT, b", "TEXT((1)", "a\"b"}) {
+  for (const char* hostile : {"", "TEXT); DROP TABLE items; --", "TEXT DEFAULT (1)", "TEXT PRIMARY KEY",
+                              "TEXT, b", "TEXT((1)", "a\"b"}) {
     field.native = hostile;
     EXPECT_EQ(declared_type(field, "sqlite"), "DECIMAL_TEXT") << hostile;
   }
@@ -111,7 +159,8 @@ std::string through(Database& database, const std::string& declared, const Value
   Statement select = database.prepare("SELECT v FROM trial");
   select.step();
   Value read;
-  if (const auto reason = decode(stored_at(select, 0), type, {}, arena, read)) return "unreadable: " + *reason;
+  if (const auto reason = decode(stored_at(select, 0), type, {}, arena, read))
+    return "unreadable: " + *reason;
   return to_text(read);
 }
 
@@ -127,8 +176,9 @@ TEST(SqliteCodec, ATextThatSqliteWouldTurnIntoAnotherNumberIsRefusedAndNoOther) 
       const std::string read = through(*database, declared, Value::text(text));
       if (read.rfind("refused", 0) == 0) ++refused;
       else ++taken;
-      if (read.rfind("refused", 0) != 0) EXPECT_EQ(read, text) << declared;
-      else EXPECT_TRUE(std::string(declared) == "STRING" || std::string(declared) == "POINT") << text;
+      if (read.rfind("refused", 0) != 0) {
+        EXPECT_EQ(read, text) << declared;
+      } else EXPECT_TRUE(std::string(declared) == "STRING" || std::string(declared) == "POINT") << text;
     }
   }
   EXPECT_GT(refused, 100u);
@@ -142,7 +192,8 @@ TEST(SqliteCodec, ADecimalIsHeldExactlyOrRefused) {
   for (int i = 0; i < 3000; ++i) {
     std::string text = random() % 2 ? "-" : "";
     const auto digits = [&](std::size_t most) {
-      for (std::size_t left = 1 + random() % most; left > 0; --left) text += static_cast<char>('0' + random() % 10);
+      for (std::size_t left = 1 + random() % most; left > 0; --left)
+        text += static_cast<char>('0' + random() % 10);
     };
     digits(20);
     if (random() % 3) text += '.', digits(20);
@@ -169,7 +220,8 @@ TEST(SqliteCodec, NumbersOfOtherTypesAreTakenWhereNothingIsLost) {
 
 TEST(SqliteCodec, WhatHasNoTypeComesBackAsTheSameKindOfValue) {
   const auto database = scratch();
-  for (const char* literal : {"5", "5.0", "-9223372036854775808", "1e+300", "9e999", "-9e999", "x'00ff'", "x''"})
+  for (const char* literal :
+       {"5", "5.0", "-9223372036854775808", "1e+300", "9e999", "-9e999", "x'00ff'", "x''"})
     EXPECT_EQ(through(*database, "", Value::native(literal)), literal);
 }
 
@@ -200,10 +252,17 @@ TEST(SqliteCodec, NaiveTimesAndInstantsMeetInTheZoneOfTheConnection) {
 
 TEST(SqliteCodec, AKeyIsSpelledLikeItsSample) {
   const std::vector<std::pair<std::string, std::string>> samples = {
-      {"TIMESTAMP", "2024-02-29 12:30:00"},      {"TIMESTAMP", "2024-02-29T12:30:00.123"},    {"TIMESTAMP", "2024-02-29 12:30"},
-      {"TIMESTAMP", "2024-02-29T12:30:00Z"},     {"TIMESTAMP", "2024-02-29T12:30:00+02:00"},  {"TIMESTAMPTZ", "2024-02-29 12:30:00"},
-      {"TIMESTAMPTZ", "2024-02-29T12:30:00.5Z"}, {"TIMESTAMPTZ", "2024-02-29 12:30:00-05:00"}, {"TIME", "12:30"},
-      {"TIME", "12:30:00.250"},                  {"UUID", "6F1C1F6E-0000-4000-8000-00000000000F"},
+      {"TIMESTAMP", "2024-02-29 12:30:00"},
+      {"TIMESTAMP", "2024-02-29T12:30:00.123"},
+      {"TIMESTAMP", "2024-02-29 12:30"},
+      {"TIMESTAMP", "2024-02-29T12:30:00Z"},
+      {"TIMESTAMP", "2024-02-29T12:30:00+02:00"},
+      {"TIMESTAMPTZ", "2024-02-29 12:30:00"},
+      {"TIMESTAMPTZ", "2024-02-29T12:30:00.5Z"},
+      {"TIMESTAMPTZ", "2024-02-29 12:30:00-05:00"},
+      {"TIME", "12:30"},
+      {"TIME", "12:30:00.250"},
+      {"UUID", "6F1C1F6E-0000-4000-8000-00000000000F"},
       {"UUID", "6f1c1f6e-0000-4000-8000-00000000000f"},
   };
   Spelling otherwise;

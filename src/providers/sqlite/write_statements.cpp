@@ -29,7 +29,8 @@ std::string cached_as(char kind, const WriteStatements::Cells* cells) {
 }  // namespace
 
 bool Ran::duplicate() const {
-  return code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_ROWID;
+  return code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY ||
+         code == SQLITE_CONSTRAINT_ROWID;
 }
 
 // Parameters: ?1 is the time, then come the parts of the key, then one for each column.
@@ -41,7 +42,8 @@ std::string WriteStatements::cell_parameter(std::size_t column) const {
 std::string WriteStatements::key_condition() const {
   std::vector<std::string> conditions;
   for (std::size_t i = 0; i < target_.key.size(); ++i) {
-    const std::string equation = fmt::format("{} = ?{} COLLATE ", target_.columns[target_.key[i]].name, i + 2);
+    const std::string equation =
+        fmt::format("{} = ?{} COLLATE ", target_.columns[target_.key[i]].name, i + 2);
     conditions.push_back(equation + quoted(target_.key_folds[i]));
     if (target_.key_folds[i] != "BINARY") conditions.push_back(equation + "BINARY");
   }
@@ -51,7 +53,8 @@ std::string WriteStatements::key_condition() const {
 std::string WriteStatements::fold_condition() const {
   std::vector<std::string> folded, exact;
   for (std::size_t i = 0; i < target_.key.size(); ++i) {
-    const std::string equation = fmt::format("{} = ?{} COLLATE ", target_.columns[target_.key[i]].name, i + 2);
+    const std::string equation =
+        fmt::format("{} = ?{} COLLATE ", target_.columns[target_.key[i]].name, i + 2);
     folded.push_back(equation + quoted(target_.key_folds[i]));
     exact.push_back(equation + "BINARY");
   }
@@ -62,7 +65,8 @@ std::string WriteStatements::fold_condition() const {
 std::string WriteStatements::difference(std::size_t column, const std::string& value) const {
   const WriteTarget::Column& to = target_.columns[column];
   std::string out = fmt::format("{} IS NOT {} COLLATE BINARY", to.name, value);
-  if (to.type.dynamic && to.type.affinity == Affinity::blob) out += fmt::format(" OR typeof({}) <> typeof({})", to.name, value);
+  if (to.type.dynamic && to.type.affinity == Affinity::blob)
+    out += fmt::format(" OR typeof({}) <> typeof({})", to.name, value);
   return out;
 }
 
@@ -84,7 +88,8 @@ std::string WriteStatements::insert_sql(const Cells& cells) const {
     columns.push_back(*target_.stamp);
     values.push_back("?1");
   }
-  return fmt::format("INSERT OR ABORT INTO {} ({}) VALUES ({})", target_.table, join(columns, ", "), join(values, ", "));
+  return fmt::format("INSERT OR ABORT INTO {} ({}) VALUES ({})", target_.table, join(columns, ", "),
+                     join(values, ", "));
 }
 
 std::string WriteStatements::upsert_sql(const Cells& cells) const {
@@ -93,7 +98,9 @@ std::string WriteStatements::upsert_sql(const Cells& cells) const {
   for (std::size_t i = 0; i < target_.key.size(); ++i) {
     // Said only where it must be: of a rowid SQLite does not take it.
     const WriteTarget::Column& part = target_.columns[target_.key[i]];
-    conflict.push_back(part.name + (target_.key_folds[i] == part.collation ? "" : " COLLATE " + quoted(target_.key_folds[i])));
+    conflict.push_back(part.name + (target_.key_folds[i] == part.collation
+                                        ? ""
+                                        : " COLLATE " + quoted(target_.key_folds[i])));
   }
   for (std::size_t i = 0; i < cells.size(); ++i) {
     if (!cells[i] || target_.is_key(i)) continue;
@@ -119,15 +126,19 @@ std::string WriteStatements::update_sql(const Cells& cells, bool with_key) const
   assignments += now_assignments(true);
   if (target_.mark) differences.push_back(*target_.mark + " IS NOT NULL");
   // Nothing but the key came in: there is nothing to update, yet the statement must say something.
-  if (differences.empty()) return fmt::format("UPDATE {0} SET {1} = {1} WHERE 0", target_.table, target_.columns[target_.key[0]].name);
-  std::string sql = fmt::format("UPDATE OR ABORT {} SET {} WHERE {}", target_.table, assignments.substr(2), key_condition());
+  if (differences.empty())
+    return fmt::format("UPDATE {0} SET {1} = {1} WHERE 0", target_.table,
+                       target_.columns[target_.key[0]].name);
+  std::string sql = fmt::format("UPDATE OR ABORT {} SET {} WHERE {}", target_.table, assignments.substr(2),
+                                key_condition());
   if (!with_key) sql += " AND (" + join(differences, " OR ") + ")";
   return sql;
 }
 
 std::string WriteStatements::remove_sql() const {
   if (!target_.mark) return "DELETE FROM " + target_.table;
-  std::string sql = fmt::format("UPDATE OR ABORT {} SET {} = ?1{}", target_.table, *target_.mark, now_assignments(false));
+  std::string sql =
+      fmt::format("UPDATE OR ABORT {} SET {} = ?1{}", target_.table, *target_.mark, now_assignments(false));
   return sql + " WHERE " + *target_.mark + " IS NULL";
 }
 
@@ -154,11 +165,11 @@ std::string WriteStatements::sql(Kind kind, const Cells& cells) const {
 }
 
 Statement& WriteStatements::bound(Kind kind, const Values& values) {
-  static const Cells kNone;
+  static const Cells none;
   const std::string name = cached_as(static_cast<char>(kind), values.cells);
   auto found = prepared_.find(name);
   if (found == prepared_.end())
-    found = prepared_.emplace(name, database_.prepare(sql(kind, values.cells ? *values.cells : kNone))).first;
+    found = prepared_.emplace(name, database_.prepare(sql(kind, values.cells ? *values.cells : none))).first;
   Statement& statement = found->second;
   const int parameters = sqlite3_bind_parameter_count(statement.handle());
   const auto put = [&](std::size_t index, const Stored& value) {
