@@ -144,15 +144,33 @@ TableDef* find_table(std::vector<TableDef>& tables, std::string_view name) {
 
 }  // namespace
 
+namespace {
+
+/// The catalogue writes some characters with a backslash, whatever sql_mode says.
+char unescaped(char c) {
+  switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case '0': return '\0';
+    case 'Z': return '\x1a';
+    default: return c;
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> labels_of(std::string_view native) {
   std::vector<std::string> labels;
   std::optional<std::string> label;
   for (std::size_t i = 0; i < native.size(); ++i) {
+    const bool another = i + 1 < native.size();
     if (!label) {
       if (native[i] == '\'') label.emplace();
+    } else if (native[i] == '\\' && another) {
+      *label += unescaped(native[++i]);
     } else if (native[i] != '\'') {
       *label += native[i];
-    } else if (i + 1 < native.size() && native[i + 1] == '\'') {
+    } else if (another && native[i + 1] == '\'') {
       *label += native[i++];
     } else {
       labels.push_back(std::move(*label));

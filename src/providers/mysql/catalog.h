@@ -118,7 +118,7 @@ class Catalog {
   Session& session_;
 };
 
-/// The labels of "enum('a','it''s')".
+/// The labels of "enum('a','it''s','back\\slash')", as a catalogue writes it.
 std::vector<std::string> labels_of(std::string_view native);
 
 }  // namespace syncflow::mysql

@@ -32,7 +32,7 @@ std::span<Encoded> encoded_cells(Arena& arena, std::size_t count) {
 class TableDestination::Transaction {
  public:
   Transaction(Session& session, const Fence& fence) : session_(session), fence_(fence) {
-    limit(fence.left() / 2);
+    limit(fence.left());
     session_.execute("START TRANSACTION");
     open_ = true;
     fence_.check();
@@ -51,22 +51,25 @@ class TableDestination::Transaction {
 
   void commit() {
     // A slow batch has used up its time: what is left bounds the rest.
-    if (fence_.left() < idle_limit_) limit(fence_.left() / 2);
+    if (fence_.left() < idle_limit_) limit(fence_.left());
     fence_.check();
     session_.execute("COMMIT");
     open_ = false;
   }
 
  private:
-  void limit(std::chrono::milliseconds time) {
-    idle_limit_ = std::max<std::chrono::seconds>(1s, std::chrono::duration_cast<std::chrono::seconds>(time));
+  /// `left`: of the lease.
+  void limit(std::chrono::milliseconds left) {
+    idle_limit_ =
+        std::max<std::chrono::seconds>(1s, std::chrono::duration_cast<std::chrono::seconds>(left / 2));
     const long idle = idle_limit_.count();
     std::string sql = fmt::format(
         "SET SESSION innodb_lock_wait_timeout = {}, net_read_timeout = {}, net_write_timeout = {}, ",
         std::clamp(idle / 2, 1L, 50L), idle, idle);
     // MySQL ends no transaction for being idle, only the session; and no write for taking long.
     if (session_.server().mariadb)
-      sql += fmt::format("idle_transaction_timeout = {}, max_statement_time = {}", idle, idle);
+      sql += fmt::format("idle_transaction_timeout = {}, max_statement_time = {}", idle,
+                         std::max(1.5, 0.75 * static_cast<double>(left.count()) / 1000));
     else sql += fmt::format("wait_timeout = {}", idle);
     session_.execute(sql);
   }

@@ -55,19 +55,16 @@ Time Horizon::now() {
 OpenTransactions Horizon::list() {
   OpenTransactions out;
   out.at = now() - replication_lag();
-  // A transaction of our own: where the list shows it in the middle of this very statement, the list is newer than `at`.
-  session_.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-  for (int attempt = 1; !try_list(out); ++attempt) {
-    if (attempt == kMostTries)
-      throw Error(
-          ErrorKind::unavailable,
-          fmt::format(
-              "{}: information_schema.innodb_trx was not made anew for {} tries: other sessions read it more "
-              "often than every 100 ms",
-              session_.target().shown(), kMostTries));
-    session_.execute(kWaitForANewList);
-  }
-  session_.execute("COMMIT");
+  if (!list_fresh(out))
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format(
+            "{}: information_schema.innodb_trx was not made anew for {} tries: other sessions read it more "
+            "often than every 100 ms",
+            session_.target().shown(), kMostTries));
+  // An XA transaction leaves its session when it is prepared, and has no thread from then on.
+  for (const std::string& name : std::set<std::string>(out.names))
+    out.names.insert(name_of_transaction("0", name.substr(name.find('@') + 1)));
   for (const WaitingStatement& statement : waiting_statements()) {
     // When it began is only known by the difference of two clocks that count seconds.
     for (const long long second : {statement.begun - 1, statement.begun, statement.begun + 1})
@@ -78,6 +75,28 @@ OpenTransactions Horizon::list() {
   return out;
 }
 
+std::set<std::string> Horizon::names_now() {
+  OpenTransactions open;
+  // One that is not made anew may still name what has ended, which the next look will find.
+  list_fresh(open);
+  for (const WaitingStatement& statement : waiting_statements())
+    open.names.insert(name_of_statement(statement.thread, statement.begun));
+  return open.names;
+}
+
+/// Lists the transactions as they are after this call began; false when the server would not make the list anew.
+bool Horizon::list_fresh(OpenTransactions& out) {
+  // A transaction of our own: a list that shows it in the middle of this very statement is of now.
+  session_.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+  bool fresh = try_list(out);
+  for (int attempt = 1; !fresh && attempt < kMostTries; ++attempt) {
+    session_.execute(kWaitForANewList);
+    fresh = try_list(out);
+  }
+  session_.execute("COMMIT");
+  return fresh;
+}
+
 bool Horizon::try_list(OpenTransactions& out) {
   const std::string nonce = random_uuid();
   const std::string own = std::to_string(session_.id());
@@ -85,11 +104,10 @@ bool Horizon::try_list(OpenTransactions& out) {
   out.oldest_start.reset();
   bool fresh = false;
   // READ ONLY transactions will never write. Those that only read so far may.
-  for (const TextRow& row :
-       session_.rows(fmt::format("SELECT /* {} */ CAST(trx_mysql_thread_id AS CHAR), CAST(trx_started AS "
-                                 "CHAR), {}, trx_is_read_only, trx_query "
-                                 "FROM information_schema.innodb_trx",
-                                 nonce, kStartedInUtc))) {
+  for (const TextRow& row : session_.rows(fmt::format("SELECT /* {} */ CAST(trx_mysql_thread_id AS CHAR), "
+                                                      "CAST(trx_started AS CHAR), {}, trx_is_read_only, "
+                                                      "trx_query FROM information_schema.innodb_trx",
+                                                      nonce, kStartedInUtc))) {
     const std::string thread = row[0].value_or("0");
     if (thread == own) {
       fresh = fresh || row[4].value_or("").find(nonce) != std::string::npos;
@@ -98,8 +116,6 @@ bool Horizon::try_list(OpenTransactions& out) {
     if (row[3] == "1") continue;
     const std::string started = row[1].value_or("");
     out.names.insert(name_of_transaction(thread, started));
-    // An XA transaction leaves its session when it is prepared, and has no thread from then on.
-    out.names.insert(name_of_transaction("0", started));
     const Time start = parse_server_time(row[2].value_or(""));
     out.oldest_start = std::min(out.oldest_start.value_or(start), start);
   }
@@ -118,17 +134,6 @@ std::vector<WaitingStatement> Horizon::waiting_statements() {
                      "AND t.trx_mysql_thread_id IS NULL"))
     out.push_back({row[0].value_or(""), std::strtoll(row[1].value_or("0").c_str(), nullptr, 10)});
   return out;
-}
-
-std::set<std::string> Horizon::names_now() {
-  std::set<std::string> names;
-  for (const TextRow& row : session_.rows("SELECT CAST(trx_mysql_thread_id AS CHAR), CAST(trx_started AS "
-                                          "CHAR) FROM information_schema.innodb_trx "
-                                          "WHERE trx_mysql_thread_id <> CONNECTION_ID()"))
-    names.insert(name_of_transaction(row[0].value_or("0"), row[1].value_or("")));
-  for (const WaitingStatement& statement : waiting_statements())
-    names.insert(name_of_statement(statement.thread, statement.begun));
-  return names;
 }
 
 Duration Horizon::replication_lag() {

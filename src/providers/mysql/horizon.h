@@ -42,6 +42,7 @@ class Horizon {
   Duration replication_lag();
 
  private:
+  bool list_fresh(OpenTransactions& out);
   bool try_list(OpenTransactions& out);
   std::vector<WaitingStatement> waiting_statements();
   Session& session_;

@@ -54,6 +54,17 @@ std::size_t length_of(const std::string& native) {
   return length;
 }
 
+/// Written anew, because where we write a backslash is a character like any other.
+std::string with_labels(const std::string& base, const std::string& native) {
+  std::vector<std::string> quoted_labels;
+  for (const std::string& label : labels_of(native)) {
+    std::string out = "'";
+    for (const char c : label) out += c == '\'' ? std::string("''") : std::string(1, c);
+    quoted_labels.push_back(out + "'");
+  }
+  return base + "(" + join(quoted_labels, ",") + ")";
+}
+
 std::string text_type_for(std::size_t bytes) {
   if (bytes <= 65'535) return "text";
   return bytes <= 16'777'215 ? "mediumtext" : "longtext";
@@ -159,6 +170,7 @@ std::string ColumnTypes::native_type(const Field& field) const {
   if (base == "tinytext") return "text";
   if (base == "text") return "mediumtext";
   if (base == "mediumtext") return "longtext";
+  if (base == "enum" || base == "set") return with_labels(base, field.native);
   if (base == "geomcollection" && server_.mariadb) return "geometrycollection";
   return field.native;
 }
