@@ -301,7 +301,8 @@ Value CursorColumn::value(const std::string& exact, Arena& arena) const {
 std::string CursorColumn::highest(Database& database) const {
   Sql where;
   add_proper(where.and_());
-  Statement highest = Sql(fmt::format("SELECT max({}) FROM {}", name_, table_)).add(where).prepare(database);
+  Sql select(fmt::format("SELECT max({}) FROM {}", name_, table_));
+  Statement highest = select.add(where).prepare(database);
   return highest.step() ? exact(stored_at(highest, 0)) : "";
 }
 
