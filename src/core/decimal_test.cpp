@@ -10,17 +10,17 @@ namespace syncflow {
 namespace {
 
 TEST(Decimals, AreComparedAsNumbers) {
-  EXPECT_EQ(compare_decimals("1.50", "1.5"), 0);
-  EXPECT_EQ(compare_decimals("-0", "0.000"), 0);
-  EXPECT_EQ(compare_decimals("007", "7"), 0);
-  EXPECT_LT(compare_decimals("-2", "-1"), 0);
-  EXPECT_LT(compare_decimals("-1", "0"), 0);
-  EXPECT_LT(compare_decimals("9", "10"), 0);
-  EXPECT_LT(compare_decimals("-10", "-9"), 0);
-  EXPECT_LT(compare_decimals("1.09", "1.1"), 0);
-  EXPECT_LT(compare_decimals("0.5", "0.51"), 0);
-  EXPECT_LT(compare_decimals("-0.51", "-0.5"), 0);
-  EXPECT_LT(compare_decimals(std::string(300, '9'), "1" + std::string(300, '0')), 0);
+  EXPECT_TRUE(compare_decimals("1.50", "1.5") == 0);
+  EXPECT_TRUE(compare_decimals("-0", "0.000") == 0);
+  EXPECT_TRUE(compare_decimals("007", "7") == 0);
+  EXPECT_TRUE(compare_decimals("-2", "-1") < 0);
+  EXPECT_TRUE(compare_decimals("-1", "0") < 0);
+  EXPECT_TRUE(compare_decimals("9", "10") < 0);
+  EXPECT_TRUE(compare_decimals("-10", "-9") < 0);
+  EXPECT_TRUE(compare_decimals("1.09", "1.1") < 0);
+  EXPECT_TRUE(compare_decimals("0.5", "0.51") < 0);
+  EXPECT_TRUE(compare_decimals("-0.51", "-0.5") < 0);
+  EXPECT_TRUE(compare_decimals(std::string(300, '9'), "1" + std::string(300, '0')) < 0);
 }
 
 TEST(Decimals, AreComparedAsWholeNumbersAre) {

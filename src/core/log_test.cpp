@@ -65,7 +65,7 @@ TEST(TextLog, KeepsEachRecordOnOneLineThatNoTerminalObeys) {
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0].find('\x1b'), std::string::npos);
   EXPECT_NE(lines[0].find("info Two lines and an "), std::string::npos) << lines[0];
-  EXPECT_NE(lines[0].find(R"(plain=word spaced="two words" escape="\u001B[2J" empty="")"), std::string::npos)
+  EXPECT_NE(lines[0].find(R"(plain=word spaced="two words" escape="\u001b[2J" empty="")"), std::string::npos)
       << lines[0];
 }
 

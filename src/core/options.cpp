@@ -147,13 +147,27 @@ std::string without_password(std::string_view url) {
   return shown + (may_hold_secret(tail.substr(query + 1)) ? "?***" : std::string(tail.substr(query)));
 }
 
+namespace {
+
+/// Without this an unescaped @ / ? or # in a password cuts the URL short: its head becomes a host or port, the
+/// rest a path.
+bool has_plain_authority(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view after = url.substr(scheme + 3);
+  const auto end = std::min(after.find_first_of("/?#"), after.size());
+  const std::string_view authority = after.substr(0, end);
+  const auto at = authority.find('@');
+  const std::string_view hosts = at == std::string_view::npos ? authority : authority.substr(at + 1);
+  return are_hosts(hosts) && hosts.find('@') == std::string_view::npos &&
+         after.substr(end).find('@') == std::string_view::npos;
+}
+
+}  // namespace
+
 Url parse_url(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
-  const auto has = [](std::string_view part, char c) { return part.find(c) != std::string_view::npos; };
-  // Without this an unescaped / ? or # in a password cuts the URL short: its head becomes a port, the rest a path.
-  const bool is_cut = parsed && !parsed->has_userinfo() &&
-                      (has(parsed->encoded_path(), '@') || has(parsed->encoded_query(), '@'));
-  if (!parsed || !parsed->has_authority() || parsed->has_fragment() || is_cut || !is_port(parsed->port()))
+  if (!parsed || !parsed->has_authority() || parsed->has_fragment() || !has_plain_authority(url))
     throw Error(
         ErrorKind::bad_config,
         fmt::format(

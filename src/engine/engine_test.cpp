@@ -323,10 +323,12 @@ TEST_F(EngineTest, WritesARowThatBecameAgainWhatItWasBeforeAFailure) {
     sync.retry.max_retries = 0;
     put(1, "before");
     ASSERT_EQ(run(sync).status, "completed");
+    from_.advance(1min);
     put(1, "between");
     arm_failpoints("pipeline.before_commit=fail");
     EXPECT_EQ(run(sync).status, "failed");
     arm_failpoints("");
+    from_.advance(1min);
     put(1, "before");
     EXPECT_EQ(run(sync).status, "completed");
     expect_equal();

@@ -50,7 +50,8 @@ template <typename Number>
 Number network_order(const char* bytes) {
   Number number;
   std::memcpy(&number, bytes, sizeof number);
-  if constexpr (sizeof(Number) == 2)
+  if constexpr (sizeof number == 1) return number;
+  else if constexpr (sizeof(Number) == 2)
     return static_cast<Number>(__builtin_bswap16(static_cast<std::uint16_t>(number)));
   else if constexpr (sizeof(Number) == 4)
     return static_cast<Number>(__builtin_bswap32(static_cast<std::uint32_t>(number)));

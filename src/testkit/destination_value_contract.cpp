@@ -132,7 +132,8 @@ TEST_P(DestinationValueContract, ValuesOfSeveralMegabytesAreHeld) {
   const std::string text = std::string(3'000'000, 'x') + "ü";
   std::string hex;
   for (int i = 0; i < 1'000'000; ++i) hex += i % 2 ? "00" : "ff";
-  const BatchBuilder builder = BatchBuilder(schema).upsert({1, text, hex}).upsert({2, "small", ""});
+  BatchBuilder builder(schema);
+  builder.upsert({1, text, hex}).upsert({2, "small", ""});
   EXPECT_EQ(write(*destination, builder).written, 2u);
   EXPECT_EQ(write(*destination, builder).unchanged, 2u);
   SourceSpec reading;

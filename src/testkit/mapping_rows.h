@@ -46,44 +46,44 @@ using Texts = std::vector<std::string>;
 /// Adds changes to a batch, as its schema types them.
 class Rows {
  public:
-  explicit Rows(std::shared_ptr<const Schema> schema) : batch_(std::move(schema)) {}
+  explicit Rows(std::shared_ptr<const Schema> schema) : batch_(std::make_shared<Batch>(std::move(schema))) {}
 
   Rows& upsert(const Texts& row) {
-    fill(batch_.add(Operation::upsert).row, row);
+    fill(batch_->add(Operation::upsert).row, row);
     return *this;
   }
   Rows& remove(const Texts& key) {
-    Change& change = batch_.add(Operation::remove);
-    const Schema& schema = batch_.schema();
+    Change& change = batch_->add(Operation::remove);
+    const Schema& schema = batch_->schema();
     for (std::size_t i = 0; i < key.size(); ++i)
-      change.row[schema.key[i]] = cell(schema.fields[schema.key[i]].type, key[i], batch_.arena());
+      change.row[schema.key[i]] = cell(schema.fields[schema.key[i]].type, key[i], batch_->arena());
     return *this;
   }
   Rows& move(const Texts& old_key, const Texts& row) {
-    Change& change = batch_.add(Operation::move);
+    Change& change = batch_->add(Operation::move);
     fill(change.row, row);
-    const Schema& schema = batch_.schema();
+    const Schema& schema = batch_->schema();
     for (std::size_t i = 0; i < old_key.size(); ++i)
-      change.old_key[i] = cell(schema.fields[schema.key[i]].type, old_key[i], batch_.arena());
+      change.old_key[i] = cell(schema.fields[schema.key[i]].type, old_key[i], batch_->arena());
     return *this;
   }
   Rows& truncate() {
-    batch_.add(Operation::truncate);
+    batch_->add(Operation::truncate);
     return *this;
   }
   Rows& refused(const std::string& field, const std::string& reason) {
-    batch_.refuse(field, reason);
+    batch_->refuse(field, reason);
     return *this;
   }
 
-  Batch batch() { return std::move(batch_); }
+  Batch batch() { return std::move(*batch_); }
 
  private:
   void fill(std::span<Value> cells, const Texts& row) {
     for (std::size_t i = 0; i < row.size(); ++i)
-      cells[i] = cell(batch_.schema().fields[i].type, row[i], batch_.arena());
+      cells[i] = cell(batch_->schema().fields[i].type, row[i], batch_->arena());
   }
-  Batch batch_;
+  std::shared_ptr<Batch> batch_;  ///< shared, so that a chain of calls can be kept by value
 };
 
 inline std::string show(std::span<const Value> cells) {

@@ -7,7 +7,10 @@ namespace syncflow::mysql {
 namespace {
 
 // What MySQL has and MariaDB's header has not.
-constexpr unsigned kExecutionTimeExceeded = 3024;   // ER_QUERY_TIMEOUT
+constexpr unsigned kExecutionTimeExceeded = 3024;  // ER_QUERY_TIMEOUT
+/// MySQL 9 lists every transaction with its statement's text, and cannot while one of them holds bytes: a moment
+/// later that statement is over. (ER_CANNOT_CONVERT_STRING of its message list.)
+constexpr unsigned kCannotConvert = 3854;
 constexpr unsigned kAccountLocked = 3118;           // ER_ACCOUNT_HAS_BEEN_LOCKED
 constexpr unsigned kSecureTransport = 3159;         // ER_SECURE_TRANSPORT_REQUIRED
 constexpr unsigned kInteractionTimeout = 4031;      // ER_CLIENT_INTERACTION_TIMEOUT
@@ -63,7 +66,8 @@ ErrorKind kind_of(unsigned code) {
 
     case ER_LOCK_WAIT_TIMEOUT:
     case ER_LOCK_DEADLOCK:
-    case ER_CHECKREAD: return ErrorKind::conflict;
+    case ER_CHECKREAD:
+    case kCannotConvert: return ErrorKind::conflict;
 
     case ER_PARSE_ERROR:
     case ER_UNKNOWN_COM_ERROR:

@@ -158,6 +158,9 @@ void Session::connect() {
 
 void Session::set_up() {
   execute(kSettings);
+  // Such a database does not know what its texts are: asked for UTF-8 it refuses whole results for one byte that
+  // is none. Each text is checked where it is read.
+  if (parameter("server_encoding") == "SQL_ASCII") execute("SET client_encoding = SQL_ASCII");
   // A server that computes for a client that went away notices it, and lets go of its locks. Older ones and
   // some systems cannot: they do without.
   attempt("SET client_connection_check_interval = '5s'");

@@ -89,6 +89,8 @@ class Session {
 
   /// Why the last statement was refused; empty: it was not.
   const std::optional<ServerError>& refused() const { return refused_; }
+  /// After a clean-up whose own end nobody asks for.
+  void remember_refusal(const std::optional<ServerError>& refused) { refused_ = refused; }
   const Target& target() const { return target_; }
   /// "PostgreSQL db:5432/shop: …": the error as an Error by `kind_of`.
   Error to_error(const ServerError& error) const;

@@ -30,11 +30,11 @@ std::string advice_for(const libpq::ServerError& refused, const libpq::Session& 
 
 Error with_advice(const Error& error, const libpq::Session& session, const TableName& table,
                   std::string_view rights) {
-  const std::string place = "table " + table.text();
-  if (!session.refused()) return error.while_doing(place);
+  // What the server did not say, we said ourselves, with the table's name.
+  if (!session.refused()) return error;
   const std::string advice = advice_for(*session.refused(), session, table, rights);
-  return Error(error.kind(),
-               fmt::format("{}: {}{}{}", place, error.what(), advice.empty() ? "" : "; ", advice));
+  return Error(error.kind(), fmt::format("table {}: {}{}{}", table.text(), error.what(),
+                                         advice.empty() ? "" : "; ", advice));
 }
 
 }  // namespace syncflow::postgresql

@@ -61,8 +61,7 @@ auto StagedDestination::explaining(const Work& work) {
   try {
     return work();
   } catch (const Error& error) {
-    // What we found out ourselves names the table already.
-    if (!session_ || !session_->refused()) throw;
+    if (!session_) throw;
     throw with_advice(error, *session_, name_, "SELECT, INSERT, UPDATE, DELETE");
   }
 }

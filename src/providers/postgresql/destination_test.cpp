@@ -269,7 +269,8 @@ TEST_F(PostgresDestination, SaysWhatToDoWhenTheTableChangedUnderIt) {
   database_->run("CREATE TABLE t (id int PRIMARY KEY, name text)");
   const auto schema = id_and_name();
   auto destination = open(schema);
-  const auto batch = BatchBuilder(schema).upsert({1, "a"});
+  BatchBuilder batch(schema);
+  batch.upsert({1, "a"});
   database_->run("ALTER TABLE t DROP COLUMN name");
   expect_error(ErrorKind::bad_config, "a column is gone",
                [&] { destination->write(batch, WriteMode::upsert, fence_); });
@@ -374,7 +375,8 @@ TEST_F(PostgresDestination, ConvertsBetweenInstantsAndNaiveTimesInTheConnections
     spec.incoming = *schema;
     const auto destination = connection->open_destination(spec);
     destination->prepare();
-    const auto batch = BatchBuilder(schema).upsert({1, "2024-07-01T10:00:00Z", "2024-07-01T10:00:00"});
+    BatchBuilder batch(schema);
+    batch.upsert({1, "2024-07-01T10:00:00Z", "2024-07-01T10:00:00"});
     database_->run("TRUNCATE t");
     for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
       destination->write(batch, mode, fence_);

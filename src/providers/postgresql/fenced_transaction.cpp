@@ -22,8 +22,11 @@ FencedTransaction::FencedTransaction(libpq::Session& session, const Fence& fence
 
 FencedTransaction::~FencedTransaction() {
   if (!session_.in_transaction()) return;
+  // What was refused is told after this, with advice: the rollback must not make it forgotten.
+  const auto refused = session_.refused();
   try {
     session_.attempt("ROLLBACK");
+    session_.remember_refusal(refused);
   } catch (const Error&) {
     // The connection is lost: the server rolls back by itself, and what failed first is on its way up.
   }

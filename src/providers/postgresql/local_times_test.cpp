@@ -95,7 +95,9 @@ TEST(PostgresLocalTimes, FindNaiveStampsThoughServerAndHostAreInDifferentZones) 
       for (int id = 1; id <= 5; ++id) {
         writer->execute("INSERT INTO t VALUES (" + std::to_string(id) + ")");
         const auto source = connection->open_source(spec);
-        if (!position.empty()) EXPECT_NE(source->has_changes(position).changed, Changed::no);
+        if (!position.empty()) {
+          EXPECT_NE(source->has_changes(position).changed, Changed::no);
+        }
         source->open(position);
         for (bool caught_up = false; !caught_up;) {
           const Batch batch = source->next(1000, 8u << 20);
@@ -105,6 +107,38 @@ TEST(PostgresLocalTimes, FindNaiveStampsThoughServerAndHostAreInDifferentZones) 
         }
         EXPECT_EQ(replica.rows().size(), static_cast<std::size_t>(id));
       }
+    }
+  }
+}
+
+TEST(PostgresCoarseCursor, FindsRowsOfTheUnitThatIsNotOverWhateverTheirKeys) {
+  SYNCFLOW_NEEDS_POSTGRESQL();
+  PostgresDatabase database;
+  SystemClock clock;
+  const auto connection = provider().connect(database.options(), {clock, {}});
+  for (const char* type : {"date", "timestamptz(0)"}) {
+    SCOPED_TRACE(type);
+    database.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, at " + std::string(type) +
+                 " DEFAULT now())");
+    SourceSpec spec;
+    spec.table = "t";
+    spec.cursor = "at";
+    testkit::Replica replica;
+    Position position;
+    for (int id = 9; id > 0; --id) {
+      database.run("INSERT INTO t VALUES (" + std::to_string(id) + ")");
+      const auto source = connection->open_source(spec);
+      if (!position.empty()) {
+        EXPECT_NE(source->has_changes(position).changed, Changed::no) << id;
+      }
+      source->open(position);
+      for (bool caught_up = false; !caught_up;) {
+        const Batch batch = source->next(1000, 8u << 20);
+        replica.apply(batch);
+        position = batch.resume;
+        caught_up = batch.caught_up;
+      }
+      EXPECT_EQ(replica.rows().size(), static_cast<std::size_t>(10 - id));
     }
   }
 }

@@ -366,10 +366,12 @@ Value Reader::cursor_at(Time time) const {
   const ReadColumn& cursor = plan_.columns[plan_.cursor.value()];
   std::int64_t microseconds = time.time_since_epoch().count();
   if (local_times_) microseconds = local_times_->lowest_from(time, session());
-  if (cursor.reading.form == Form::date) return Value::date(floor_divide(microseconds, kMicrosecondsPerDay));
+  // A coarse clock's unit that is not over yet will see more rows: what is read up to ends before it.
+  if (cursor.reading.form == Form::date)
+    return Value::date(floor_divide(microseconds, kMicrosecondsPerDay) - 1);
   static constexpr std::int64_t kUnits[] = {1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
   const std::int64_t unit = kUnits[cursor.field.precision.value_or(6)];
-  microseconds = floor_divide(microseconds, unit) * unit;
+  microseconds = (floor_divide(microseconds, unit) - (unit > 1 ? 1 : 0)) * unit;
   return cursor.reading.form == Form::timestamp ? Value::timestamp(microseconds)
                                                 : Value::timestamp_tz(microseconds);
 }

@@ -15,42 +15,40 @@ using sql::pg::Encoding;
 using sql::pg::Form;
 
 /// The built-in types that we name, by their fixed numbers (pg_type.dat).
-enum Oid : std::uint32_t {
-  kBool = 16,
-  kBytea = 17,
-  kChar = 18,
-  kName = 19,
-  kInt8 = 20,
-  kInt2 = 21,
-  kInt4 = 23,
-  kText = 25,
-  kOid = 26,
-  kJson = 114,
-  kXml = 142,
-  kCidr = 650,
-  kFloat4 = 700,
-  kFloat8 = 701,
-  kMacaddr8 = 774,
-  kMoney = 790,
-  kMacaddr = 829,
-  kInet = 869,
-  kBpchar = 1042,
-  kVarchar = 1043,
-  kDate = 1082,
-  kTime = 1083,
-  kTimestamp = 1114,
-  kTimestamptz = 1184,
-  kInterval = 1186,
-  kTimetz = 1266,
-  kBit = 1560,
-  kVarbit = 1562,
-  kNumeric = 1700,
-  kUuid = 2950,
-  kPgLsn = 3220,
-  kJsonb = 3802,
-  kJsonpath = 4072,
-  kXid8 = 5069,
-};
+constexpr std::uint32_t kBool = 16;
+constexpr std::uint32_t kBytea = 17;
+constexpr std::uint32_t kChar = 18;
+constexpr std::uint32_t kName = 19;
+constexpr std::uint32_t kInt8 = 20;
+constexpr std::uint32_t kInt2 = 21;
+constexpr std::uint32_t kInt4 = 23;
+constexpr std::uint32_t kText = 25;
+constexpr std::uint32_t kOid = 26;
+constexpr std::uint32_t kJson = 114;
+constexpr std::uint32_t kXml = 142;
+constexpr std::uint32_t kCidr = 650;
+constexpr std::uint32_t kFloat4 = 700;
+constexpr std::uint32_t kFloat8 = 701;
+constexpr std::uint32_t kMacaddr8 = 774;
+constexpr std::uint32_t kMoney = 790;
+constexpr std::uint32_t kMacaddr = 829;
+constexpr std::uint32_t kInet = 869;
+constexpr std::uint32_t kBpchar = 1042;
+constexpr std::uint32_t kVarchar = 1043;
+constexpr std::uint32_t kDate = 1082;
+constexpr std::uint32_t kTime = 1083;
+constexpr std::uint32_t kTimestamp = 1114;
+constexpr std::uint32_t kTimestamptz = 1184;
+constexpr std::uint32_t kInterval = 1186;
+constexpr std::uint32_t kTimetz = 1266;
+constexpr std::uint32_t kBit = 1560;
+constexpr std::uint32_t kVarbit = 1562;
+constexpr std::uint32_t kNumeric = 1700;
+constexpr std::uint32_t kUuid = 2950;
+constexpr std::uint32_t kPgLsn = 3220;
+constexpr std::uint32_t kJsonb = 3802;
+constexpr std::uint32_t kJsonpath = 4072;
+constexpr std::uint32_t kXid8 = 5069;
 
 /// Types whose binary form we know.
 std::optional<Form> binary_form(const TypeInfo& type) {
@@ -103,6 +101,8 @@ bool reads_as_text(const TypeInfo& type) {
 /// The type's own text, whatever casts to text somebody may have made: inet::text, for one, adds a netmask.
 /// Output functions of families (ranges, enums) want the type itself, not a domain over it.
 SqlPattern text_of(const TypeInfo& type) {
+  // xml_out leaves the declaration out; the cast keeps the document as it was stored.
+  if (type.oid == kXml) return "CAST({} AS pg_catalog.text)";
   return fmt::format("pg_catalog.textin({}(CAST({{}} AS {})))", type.output, type.sql);
 }
 

@@ -131,7 +131,7 @@ CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t c
       kind_(kind_of(table, table.columns[column])),
       naive_offset_(naive_offset) {
   Sql none;
-  add_none(none.and_());
+  add_none(none.also());
   Sql any_improper("SELECT 1 FROM " + table_);
   any_improper.add(none).add(" LIMIT 1");
   Statement improper = any_improper.prepare(database);
@@ -141,7 +141,7 @@ CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t c
   if (table.has_rowid) orders.push_back("rowid DESC");
   for (const std::string& by : orders) {
     Sql proper;
-    add_proper(proper.and_());
+    add_proper(proper.also());
     Sql newest("SELECT " + name_ + " FROM " + table_);
     newest.add(proper).add(fmt::format(" ORDER BY {} LIMIT {}", by, kSamples));
     Statement samples = newest.prepare(database);
@@ -204,10 +204,10 @@ void CursorColumn::add_from(const std::string& exact, Sql& where) const {
       instant_text(microseconds_of(exact) + std::chrono::microseconds(earliest).count(), 0);
   const std::string day = local.substr(0, 10), minute = local.substr(11, 5);
   if (minute == "00:00") {
-    where.and_().add(name_ + " >= ?", Stored::text(day));
+    where.also().add(name_ + " >= ?", Stored::text(day));
     return;
   }
-  where.and_().add("((" + name_ + " >= ?", Stored::text(day + " " + minute));
+  where.also().add("((" + name_ + " >= ?", Stored::text(day + " " + minute));
   where.add(" AND " + name_ + " < ?", Stored::text(day + "T"));
   where.add(") OR " + name_ + " >= ?", Stored::text(day + "T" + minute)).add(")");
 }
@@ -218,32 +218,32 @@ void CursorColumn::add_to(const std::string& exact, Sql& where) const {
   if (has_offsets_) latest = kWidestOffset;
   const std::string local =
       instant_text(microseconds_of(exact) + std::chrono::microseconds(latest).count(), 0);
-  where.and_().add(name_ + " < ?", Stored::text(local.substr(0, 10) + "~"));
+  where.also().add(name_ + " < ?", Stored::text(local.substr(0, 10) + "~"));
 }
 
 void CursorColumn::restrict(const sql::RowQuery& query, Sql& where) const {
   using Cursors = sql::RowQuery::Cursors;
   const bool bounded = query.cursor_from || query.cursor_to || query.cursor_above || query.above;
-  if (query.cursors == Cursors::none) add_none(where.and_());
-  else if (query.cursors == Cursors::proper || bounded) add_proper(where.and_());
+  if (query.cursors == Cursors::none) add_none(where.also());
+  else if (query.cursors == Cursors::proper || bounded) add_proper(where.also());
   if (query.cursor_from) {
     add_from(*query.cursor_from, where);
-    compare(" >= ?", *query.cursor_from, where.and_());
+    compare(" >= ?", *query.cursor_from, where.also());
   }
   if (query.cursor_above) {
     add_from(*query.cursor_above, where);
-    compare(" > ?", *query.cursor_above, where.and_());
+    compare(" > ?", *query.cursor_above, where.also());
   }
   if (query.cursor_to) {
     add_to(*query.cursor_to, where);
-    compare(" <= ?", *query.cursor_to, where.and_());
+    compare(" <= ?", *query.cursor_to, where.also());
   }
 }
 
 void CursorColumn::above(const std::string& exact, const std::string& keys, const std::vector<Stored>& key,
                          Sql& where) const {
   add_from(exact, where);
-  where.and_().add(fmt::format("({}, {}) > (?", order(), keys));
+  where.also().add(fmt::format("({}, {}) > (?", order(), keys));
   if (kind_ == sql::CursorKind::time) {
     where.add("", Stored::text(exact));
   } else {
@@ -300,9 +300,8 @@ Value CursorColumn::value(const std::string& exact, Arena& arena) const {
 
 std::string CursorColumn::highest(Database& database) const {
   Sql where;
-  add_proper(where.and_());
-  Sql select(fmt::format("SELECT max({}) FROM {}", name_, table_));
-  Statement highest = select.add(where).prepare(database);
+  add_proper(where.also());
+  Statement highest = Sql(fmt::format("SELECT max({}) FROM {}", name_, table_)).add(where).prepare(database);
   return highest.step() ? exact(stored_at(highest, 0)) : "";
 }
 

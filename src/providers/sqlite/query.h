@@ -9,8 +9,7 @@
 
 namespace syncflow::sqlite {
 
-/// A piece of SQL with `?` for each of its values. Bytes of the values are kept here, so that a statement
-/// outlives no temporary: only what has a name can be added to and prepared.
+/// A piece of SQL with `?` for each of its values. Bytes of the values are kept here.
 class Sql {
  public:
   Sql() = default;
@@ -19,23 +18,23 @@ class Sql {
   const std::string& text() const { return text_; }
   bool empty() const { return text_.empty(); }
 
-  Sql& add(std::string_view text) & {
+  Sql& add(std::string_view text) {
     text_ += text;
     return *this;
   }
-  Sql& add(std::string_view text, const Stored& value) & {
+  Sql& add(std::string_view text, const Stored& value) {
     text_ += text;
     values_.push_back(value);
     values_.back().bytes = arena_.copy(value.bytes);
     return *this;
   }
-  Sql& add(const Sql& other) & {
+  Sql& add(const Sql& other) {
     text_ += other.text_;
     for (const Stored& value : other.values_) add("", value);
     return *this;
   }
   /// Begins one more condition of a WHERE clause.
-  Sql& and_() & { return add(text_.empty() ? " WHERE " : " AND "); }
+  Sql& also() { return add(text_.empty() ? " WHERE " : " AND "); }
 
   /// Ready to run; this must outlive it.
   Statement prepare(Database& database) const& {

@@ -59,7 +59,7 @@ class LookupStream : public sql::RowStream {
   bool read(Batch& batch, std::size_t max_rows, std::size_t max_bytes) override {
     const Room room(batch, max_rows, max_bytes);
     Sql by_key;
-    by_key.and_().add(rows_.key().equals("", numbered()));
+    by_key.also().add(rows_.key().equals("", numbered()));
     for (std::size_t i = 0; i < rows_.key().size(); ++i) by_key.add("", Stored());
     Sql select("SELECT " + rows_.cells(query_) + " FROM " + rows_.table());
     select.add(rows_.where(query_, std::move(by_key)));

@@ -85,7 +85,7 @@ Sql TableRows::where(const sql::RowQuery& query, Sql where) const {
   }
   if (query.key_above) {
     const bool canonical = query.order == sql::RowQuery::Order::canonical;
-    where.and_().add("(" + key().list(canonical) + ") > (");
+    where.also().add("(" + key().list(canonical) + ") > (");
     const char* separator = "?";
     for (const Stored& part : key().encode(*schema_, *query.key_above, arena)) {
       where.add(separator, part);

@@ -84,10 +84,10 @@ const std::map<std::string, Type, std::less<>> kNamed = {
 /// "UNSIGNED BIG INT", "INT8", "BIGINT UNSIGNED", but not "POINT" and "INTERVAL", which SQLite takes for integers
 /// too because of three letters.
 bool names_integer(const std::string& name) {
-  static const std::vector<std::string> kPrefixes = {"", "U", "TINY", "SMALL", "MEDIUM", "BIG", "LONG"};
+  static const std::vector<std::string> prefixes = {"", "U", "TINY", "SMALL", "MEDIUM", "BIG", "LONG"};
   for (std::string word : split(name, ' ')) {
     while (!word.empty() && word.back() >= '0' && word.back() <= '9') word.pop_back();
-    for (const std::string& prefix : kPrefixes)
+    for (const std::string& prefix : prefixes)
       if (word == prefix + "INT" || word == prefix + "INTEGER") return true;
   }
   return false;
@@ -95,7 +95,7 @@ bool names_integer(const std::string& name) {
 
 /// Declared types that come back from a schema as they were written, and could be any quoted text.
 bool is_plain_type(std::string_view declared) {
-  static const std::vector<std::string> kNotTypes = {
+  static const std::vector<std::string> not_types = {
       "PRIMARY", "KEY",        "UNIQUE",     "NOT",       "NULL", "CHECK", "DEFAULT",
       "COLLATE", "REFERENCES", "CONSTRAINT", "GENERATED", "AS",   "ON"};
   if (declared.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ (),") !=
@@ -109,7 +109,7 @@ bool is_plain_type(std::string_view declared) {
            std::string_view::npos))
     return false;
   for (const std::string& word : split(parse(declared).name, ' '))
-    if (std::find(kNotTypes.begin(), kNotTypes.end(), word) != kNotTypes.end()) return false;
+    if (std::find(not_types.begin(), not_types.end(), word) != not_types.end()) return false;
   return !declared.empty() && declared.front() >= 'A' && declared.find(',') >= open;
 }
 

@@ -176,8 +176,9 @@ TEST(SqliteCodec, ATextThatSqliteWouldTurnIntoAnotherNumberIsRefusedAndNoOther) 
       const std::string read = through(*database, declared, Value::text(text));
       if (read.rfind("refused", 0) == 0) ++refused;
       else ++taken;
-      if (read.rfind("refused", 0) != 0) EXPECT_EQ(read, text) << declared;
-      else EXPECT_TRUE(std::string(declared) == "STRING" || std::string(declared) == "POINT") << text;
+      if (read.rfind("refused", 0) != 0) {
+        EXPECT_EQ(read, text) << declared;
+      } else EXPECT_TRUE(std::string(declared) == "STRING" || std::string(declared) == "POINT") << text;
     }
   }
   EXPECT_GT(refused, 100u);

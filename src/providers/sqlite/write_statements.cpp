@@ -165,11 +165,11 @@ std::string WriteStatements::sql(Kind kind, const Cells& cells) const {
 }
 
 Statement& WriteStatements::bound(Kind kind, const Values& values) {
-  static const Cells kNone;
+  static const Cells none;
   const std::string name = cached_as(static_cast<char>(kind), values.cells);
   auto found = prepared_.find(name);
   if (found == prepared_.end())
-    found = prepared_.emplace(name, database_.prepare(sql(kind, values.cells ? *values.cells : kNone))).first;
+    found = prepared_.emplace(name, database_.prepare(sql(kind, values.cells ? *values.cells : none))).first;
   Statement& statement = found->second;
   const int parameters = sqlite3_bind_parameter_count(statement.handle());
   const auto put = [&](std::size_t index, const Stored& value) {
