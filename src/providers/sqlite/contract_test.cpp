@@ -126,6 +126,18 @@ SourceCase local_time_case() {
   return a_case;
 }
 
+/// A file that must not be written to: late commits are found within the overlap only.
+SourceCase read_only_case() {
+  SourceCase a_case = source_case("ReadOnly", "wal");
+  a_case.make = [] {
+    Options options;
+    options.set("mode", "read_only");
+    return std::make_unique<TestFile>("wal", options);
+  };
+  a_case.samples.clear();
+  return a_case;
+}
+
 /// Every row in another spelling of its own.
 SourceCase mixed_cursor_case() {
   SourceCase a_case = source_case("MixedSpellings", "wal");
@@ -179,7 +191,8 @@ DestinationCase destination_case(const std::string& name, const std::string& jou
 }
 
 SYNCFLOW_SOURCE_CONTRACT(Sqlite, source_case("Wal", "wal"), source_case("Rollback", "delete"),
-                         text_cursor_case(), iso_cursor_case(), local_time_case(), mixed_cursor_case());
+                         text_cursor_case(), iso_cursor_case(), local_time_case(), read_only_case(),
+                         mixed_cursor_case());
 
 SYNCFLOW_DESTINATION_CONTRACT(Sqlite, destination_case("Wal", "wal"), destination_case("Rollback", "delete"));
 

@@ -33,8 +33,8 @@ class Stamps {
   std::set<int> select(const CursorColumn& column, const sql::RowQuery& query) {
     Sql where;
     column.restrict(query, where);
-    const Sql sql = std::move(Sql("SELECT id FROM stamps").add(where));
-    Statement rows = sql.prepare(database_);
+    Sql sql("SELECT id FROM stamps");
+    Statement rows = sql.add(where).prepare(database_);
     std::set<int> ids;
     while (rows.step()) ids.insert(static_cast<int>(rows.integer(0)));
     return ids;
@@ -43,8 +43,8 @@ class Stamps {
   std::string plan(const CursorColumn& column, const sql::RowQuery& query) {
     Sql where;
     column.restrict(query, where);
-    const Sql sql = std::move(Sql("EXPLAIN QUERY PLAN SELECT 1 FROM stamps").add(where).add(" LIMIT 1"));
-    Statement rows = sql.prepare(database_);
+    Sql sql("EXPLAIN QUERY PLAN SELECT 1 FROM stamps");
+    Statement rows = sql.add(where).add(" LIMIT 1").prepare(database_);
     std::string plan;
     while (rows.step()) plan += rows.string(3) + "\n";
     return plan;

@@ -61,8 +61,8 @@ class LookupStream : public sql::RowStream {
     Sql by_key;
     by_key.also().add(rows_.key().equals("", numbered()));
     for (std::size_t i = 0; i < rows_.key().size(); ++i) by_key.add("", Stored());
-    const Sql select = std::move(Sql("SELECT " + rows_.cells(query_) + " FROM " + rows_.table())
-                                     .add(rows_.where(query_, std::move(by_key))));
+    Sql select("SELECT " + rows_.cells(query_) + " FROM " + rows_.table());
+    select.add(rows_.where(query_, std::move(by_key)));
     Statement row = select.prepare(database_);
     for (; next_ < query_.keys.size() && room.left(); ++next_) append(row, query_.keys[next_], batch);
     return next_ < query_.keys.size();
@@ -232,8 +232,8 @@ class ListedStream : public sql::RowStream {
 };
 
 bool sorts(Database& database, const Sql& select) {
-  const Sql explain = std::move(Sql("EXPLAIN QUERY PLAN ").add(select));
-  Statement plan = explain.prepare(database);
+  Sql explain("EXPLAIN QUERY PLAN ");
+  Statement plan = explain.add(select).prepare(database);
   while (plan.step())
     if (plan.text(3).find("TEMP B-TREE") != std::string_view::npos) return true;
   return false;
