@@ -22,7 +22,8 @@ enum class Visibility {
 /// The source's clock, read before a snapshot, with the transactions that were open then.
 ///
 /// Rows that a later snapshot shows and an earlier one hid were written by a transaction in `open`
-/// or by one that began after `at`.
+/// or by one that began after `at`. `open` is read last, or everything in one snapshot: a transaction that took
+/// a number below `top_cursor` or `top_key` and still hides it must be among those in `open`.
 struct Mark {
   Time at;
   std::optional<Time> oldest_start;  ///< Visibility::exact: of the transactions in `open`
@@ -94,6 +95,7 @@ class TableReader {
 
   /// Strategy cursor only, as the four below.
   virtual CursorKind cursor_kind() const = 0;
+  /// Whether a row may lack a proper cursor: it is null, or of a kind that sorts below every time.
   virtual bool cursor_nullable() const = 0;
   /// Whether new rows always get a higher key than every row before (identity, serial, auto-increment).
   virtual bool key_ascends() const = 0;

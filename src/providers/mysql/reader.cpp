@@ -133,6 +133,12 @@ sql::Mark Reader::mark() {
   Session& session = login_.session();
   Horizon horizon(session);
   sql::Mark mark;
+  // Before the transactions are listed: one that has a lower number than these and hides it is open by then.
+  if (cursor_kind() == sql::CursorKind::ascending) mark.top_cursor = highest(cursor_column());
+  if (key_ascends_ && cursor_nullable()) {
+    const std::string top = highest(reading_.key_column(0));
+    if (!top.empty()) mark.top_key = Key{{top}};
+  }
   if (visibility_ == sql::Visibility::exact) {
     OpenTransactions open = horizon.list();
     mark.at = open.at;
@@ -140,11 +146,6 @@ sql::Mark Reader::mark() {
     mark.open = std::move(open.names);
   } else {
     mark.at = horizon.now() - horizon.replication_lag();
-  }
-  if (cursor_kind() == sql::CursorKind::ascending) mark.top_cursor = highest(cursor_column());
-  if (key_ascends_ && cursor_nullable()) {
-    const std::string top = highest(reading_.key_column(0));
-    if (!top.empty()) mark.top_key = Key{{top}};
   }
   return mark;
 }
