@@ -64,7 +64,7 @@ constexpr const char* kSqliteTables = R"(
     description TEXT, changed_at TIMESTAMP, PRIMARY KEY (name, version));
   CREATE INDEX packages_by_change ON packages(changed_at, name, version);
   CREATE TABLE maintainers (
-    name TEXT NOT NULL PRIMARY KEY, packages INTEGER, total_size INTEGER, mean_size DECIMAL(20,4),
+    name TEXT NOT NULL PRIMARY KEY, packages INTEGER, total_size INTEGER, mean_size DECIMAL_TEXT(20,4),
     changed_at TIMESTAMP);
   CREATE TRIGGER stamp_new_packages AFTER INSERT ON packages BEGIN
     UPDATE packages SET changed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE rowid = new.rowid;

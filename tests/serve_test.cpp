@@ -23,7 +23,7 @@ constexpr const char* kSyncId = "0b8f5a1e-0000-4000-8000-000000000001";
 constexpr const char* kTeamId = "00000000-0000-4000-8000-000000000001";
 constexpr const char* kOftenEnough = "every 1 second";
 constexpr const char* kOnlyWhenAsked = "every 1 year";
-const std::vector<Column> kColumns = {{"id"}, {"name"}, {"updated_at"}};
+const std::vector<Column> kColumns = {{"id"}, {"name"}};
 
 /// One sync of one table from one SQLite file to another.
 class Serving : public Scenario {

@@ -7,7 +7,7 @@
 
 namespace syncflow::tests {
 
-/// One login. It speaks to the server through its own C library, so that what a test sees of a table does
+/// One login, in UTC. It speaks to the server through its own C library, so that what a test sees of a table does
 /// not depend on the readers that it tests. Not thread-safe. Failures are std::runtime_error with the SQL.
 class Session {
  public:

@@ -25,6 +25,7 @@ class MysqlSession final : public Session {
     if (mysql_real_connect(connection_.get(), host.c_str(), url.user().c_str(), url.password().c_str(),
                            database.c_str(), url.port_number(), nullptr, CLIENT_MULTI_STATEMENTS) == nullptr)
       throw std::runtime_error(mysql_error(connection_.get()));
+    execute("SET time_zone = '+00:00'");
   }
 
   void execute(const std::string& sql) override { run(sql); }

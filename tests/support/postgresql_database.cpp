@@ -22,7 +22,7 @@ class PostgresqlSession final : public Session {
       throw std::runtime_error(PQerrorMessage(connection_.get()));
     PQsetNoticeProcessor(
         connection_.get(), [](void*, const char*) {}, nullptr);
-    execute("SET client_encoding = 'UTF8'");
+    execute("SET client_encoding = 'UTF8'; SET timezone = 'UTC'");
   }
 
   void execute(const std::string& sql) override { run(sql); }
