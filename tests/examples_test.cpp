@@ -135,10 +135,10 @@ TEST_P(Examples, LoadsItsTablesThenOnlyWhatChanges) {
   EXPECT_GT(figures_of("customers", first).written, 0);
   for (const Report& report : run_example()) EXPECT_TRUE(report.figures.nothing_done()) << report;
 
-  shop_->execute(fmt::format(
-      "UPDATE customers SET country = 'FR', updated_at = '{}' WHERE id = 2;"
-      "DELETE FROM countries WHERE code = 'SE'",
-      now_without_zone()));
+  shop_->execute(
+      fmt::format("UPDATE customers SET country = 'FR', updated_at = '{}' WHERE id = 2;"
+                  "DELETE FROM countries WHERE code = 'SE'",
+                  now_without_zone()));
   const std::vector<Report> changed = run_example();
   EXPECT_EQ(figures_of("customers", changed).written, 1);
   const bool compares_countries =

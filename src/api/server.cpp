@@ -142,9 +142,9 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   }
 
   void invite_body() {
-    static const std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    static const std::string_view invitation = "HTTP/1.1 100 Continue\r\n\r\n";
     stream_.expires_after(server_.limits.answer);
-    asio::async_write(stream_, asio::buffer(kContinue), after(&Session::read_body));
+    asio::async_write(stream_, asio::buffer(invitation), after(&Session::read_body));
   }
 
   void read_body(const error_code& problem) {

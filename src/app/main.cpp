@@ -9,9 +9,8 @@
 #include "core/log.h"
 #include "providers/registry.h"
 
+namespace syncflow {
 namespace {
-
-using namespace syncflow;
 
 void configure_log(const cli::Invocation& line) {
   // Who types a command reads its answer; a service tells what changes.
@@ -36,12 +35,13 @@ int run_program(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
+}  // namespace syncflow
 
 int main(int argc, char** argv) {
   // A client or a reader of our output that goes away is an error of one write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   try {
-    return run_program({argv + 1, argv + argc});
+    return syncflow::run_program({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     std::cerr << "syncflow: an unforeseen error: " << error.what() << "\n";
     return 1;

@@ -17,10 +17,12 @@ using json::string_view;
 /// Builds nodes from what the parser meets. A JSON value would turn long numbers into doubles and let the
 /// second of two equal keys win.
 struct Handler {
+  // NOLINTBEGIN(readability-identifier-naming): the parser asks for these names
   static constexpr std::size_t max_object_size = std::size_t(-1);
   static constexpr std::size_t max_array_size = std::size_t(-1);
   static constexpr std::size_t max_key_size = std::size_t(-1);
   static constexpr std::size_t max_string_size = std::size_t(-1);
+  // NOLINTEND(readability-identifier-naming)
 
   Node root;
   std::string part;

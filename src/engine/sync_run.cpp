@@ -65,8 +65,8 @@ class SyncRun {
       if (completed_[i]) attempt(definition_.tables[i], [&] { ran[i]->retry_quarantine(); });
     for (const auto& table : ran) collect(*table);
     if (!message_.empty()) parts_.store.set_message(claim_.sync.id, join(message_, "\n"));
-    if (held_) throw *held_;
-    if (failure_) throw *failure_;
+    if (held_) throw HoldError(*held_);
+    if (failure_) throw Error(*failure_);
   }
 
   SyncReport& report() { return report_; }

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
+#include <utility>
 
 #include "core/error.h"
 #include "core/text.h"
