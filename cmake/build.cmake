@@ -33,15 +33,16 @@ if(SYNCFLOW_CCACHE)
 endif()
 
 # What nearly every source includes, compiled once. Sources of one flavour share it.
+set(syncflow_common_headers
+  <algorithm> <array> <chrono> <cstdint> <cstring> <functional> <map> <memory> <mutex> <optional> <span>
+  <stop_token> <string> <string_view> <thread> <unordered_map> <utility> <vector>
+  <boost/json.hpp> <fmt/core.h>)
 if(SYNCFLOW_PCH)
   file(WRITE ${CMAKE_BINARY_DIR}/pch/pch.cpp "")
   add_library(syncflow_pch OBJECT ${CMAKE_BINARY_DIR}/pch/pch.cpp)
   # The macros of these libraries must be the same where the header is made and where it is used.
   target_link_libraries(syncflow_pch PUBLIC syncflow_flags Boost::json Boost::url fmt::fmt spdlog::spdlog)
-  target_precompile_headers(syncflow_pch PRIVATE
-    <algorithm> <array> <chrono> <cstdint> <cstring> <functional> <map> <memory> <mutex> <optional> <span>
-    <stop_token> <string> <string_view> <thread> <unordered_map> <utility> <vector>
-    <boost/json.hpp> <fmt/core.h>)
+  target_precompile_headers(syncflow_pch PRIVATE ${syncflow_common_headers})
 endif()
 
 function(syncflow_reuse_pch target)
@@ -50,17 +51,45 @@ function(syncflow_reuse_pch target)
   endif()
 endfunction()
 
-# syncflow_library(FOLDER [LINKS target...]): a library of the sources in src/FOLDER, tests left out.
+# Code that only tests run: full of macros that take long to optimise, which nobody waits for when it runs. What it
+# calls is built with everything.
+add_library(syncflow_test_flags INTERFACE)
+target_compile_options(syncflow_test_flags INTERFACE -O0)
+if(SYNCFLOW_SANITIZE MATCHES undefined)
+  target_compile_options(syncflow_test_flags INTERFACE -fno-sanitize=vptr,null,alignment,object-size)
+endif()
+
+# syncflow_test_code(TARGET): builds it as such.
+function(syncflow_test_code target)
+  target_link_libraries(${target} PRIVATE syncflow_flags syncflow_test_flags)
+  if(NOT SYNCFLOW_PCH)
+    return()
+  endif()
+  if(NOT TARGET syncflow_test_pch)
+    file(WRITE ${CMAKE_BINARY_DIR}/pch/test_pch.cpp "")
+    add_library(syncflow_test_pch OBJECT ${CMAKE_BINARY_DIR}/pch/test_pch.cpp)
+    target_link_libraries(syncflow_test_pch PUBLIC syncflow_flags syncflow_test_flags Boost::json Boost::url fmt::fmt
+      spdlog::spdlog GTest::gmock)
+    target_precompile_headers(syncflow_test_pch PRIVATE ${syncflow_common_headers} <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM syncflow_test_pch)
+endfunction()
+
+# syncflow_library(FOLDER [TEST_CODE] [LINKS target...]): a library of the sources in src/FOLDER, tests left out.
 # The folder `providers` itself holds only the registry; a folder without sources gives an interface.
 function(syncflow_library folder)
-  cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "TEST_CODE" "" "LINKS" ${ARGN})
   string(REPLACE "/" "_" target ${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "(_test|/test_[a-z0-9_]*)\\.cpp$")
   if(sources)
     add_library(${target} STATIC ${sources})
+    if(ARG_TEST_CODE)
+      syncflow_test_code(${target})
+    else()
+      syncflow_reuse_pch(${target})
+    endif()
     target_link_libraries(${target} PUBLIC syncflow_flags ${ARG_LINKS})
-    syncflow_reuse_pch(${target})
   else()
     add_library(${target} INTERFACE)
     target_link_libraries(${target} INTERFACE syncflow_flags ${ARG_LINKS})
@@ -107,11 +136,11 @@ function(syncflow_tests folder)
     return()
   endif()
   add_executable(${target}_test ${sources})
+  syncflow_test_code(${target}_test)
   target_link_libraries(${target}_test PRIVATE ${ARG_LINKS} testkit GTest::gmock GTest::gtest_main)
   if(TARGET ${target})
     target_link_libraries(${target}_test PRIVATE ${target})
   endif()
-  syncflow_reuse_pch(${target}_test)
   # What the ThreadSanitizer preset builds.
   if("tsan" IN_LIST ARG_LABELS)
     if(NOT TARGET tsan_tests)
