@@ -13,6 +13,7 @@
 #include "app/config_checks.h"
 #include "app/dotenv.h"
 #include "app/yaml.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "engine/definition_reader.h"
@@ -88,8 +89,8 @@ class ConfigReader {
   }
 
   std::string resolved(const std::string& path) const {
-    // ":memory:" and the like are no files.
-    if (path.empty() || path.front() == ':' || folder_.empty()) return path;
+    // ":memory:" and "file:…?mode=memory" are no paths; who opens them refuses them.
+    if (path.empty() || path.front() == ':' || path.rfind("file:", 0) == 0 || folder_.empty()) return path;
     return (folder_ / path).lexically_normal().string();
   }
 
@@ -158,7 +159,27 @@ class ConfigReader {
       if (const auto option = place.find(spec.name))
         connection.options.set(spec.name, read_option(*option, spec));
     check_options(connection.options, provider.options, place.where());
+    try_options(place, connection.options, provider);
     config_.connections.push_back(std::move(connection));
+  }
+
+  /// What only the provider can judge, as whether a URL can be one of its own. It logs in nowhere yet.
+  static void try_options(const Reader& place, const Options& options, const Provider& provider) {
+    SystemClock clock;
+    try {
+      (void)provider.connect(options, {clock, std::stop_token()});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_config) throw error.while_doing(place.where());
+      fail_at_option(place, error.what());
+    }
+  }
+
+  /// A sentence that begins with the name of an option that is given is about that one.
+  [[noreturn]] static void fail_at_option(const Reader& place, const std::string& what) {
+    const std::string name = what.substr(0, what.find_first_of(" :"));
+    const auto option = place.find(name);
+    if (!option) place.fail(what);
+    option->fail(what.compare(name.size(), 2, ": ") == 0 ? what.substr(name.size() + 2) : what);
   }
 
   std::string read_option(const Reader& place, const OptionSpec& spec) const {

@@ -21,6 +21,7 @@ Provider provider(const std::string& id, Capabilities can, std::vector<OptionSpe
   provider.id = provider.name = id;
   provider.can = can;
   provider.options = std::move(options);
+  provider.connect = [](const Options&, Resources) { return std::unique_ptr<Connection>(); };
   return provider;
 }
 

@@ -201,7 +201,7 @@ TEST_F(Cli, LogsInToAConnection) {
   EXPECT_THAT(out_.str(), StartsWith("shop: logged in to "));
   from_.calls().fail(Call::check, ErrorKind::unauthorized);
   EXPECT_EQ(command({"check", "shop"}), 1);
-  EXPECT_THAT(err_.str(), StartsWith("syncflow: "));
+  EXPECT_THAT(err_.str(), StartsWith("syncflow: connection shop: "));
   EXPECT_EQ(command({"check", "shpo"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("did you mean \"shop\"?"));
 }

@@ -16,17 +16,25 @@
 namespace syncflow::cli {
 namespace {
 
-std::unique_ptr<Connection> connect(const Invocation& line, const Surroundings& with) {
-  const Config config = with.load_config(line.config_file, line.env_file);
-  if (const ConnectionConfig* connection = config.find_connection(line.name))
-    return with.providers.at(connection->provider)
-        .connect(connection->options, {with.clock, std::stop_token()});
+const ConnectionConfig& connection_named(const Config& config, const Invocation& line) {
+  if (const ConnectionConfig* connection = config.find_connection(line.name)) return *connection;
   std::vector<std::string> names;
   for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
   const std::string near = nearest(line.name, names);
   throw Error(ErrorKind::bad_config, fmt::format("{} has no connection \"{}\"{}", line.config_file, line.name,
                                                  near.empty() ? "; it has " + join(names, ", ")
                                                               : "; did you mean \"" + near + "\"?"));
+}
+
+/// What `work` gives back of the connection that the line names; what goes wrong is said with its name.
+template <typename Work>
+auto on_connection(const Config& config, const Invocation& line, const Surroundings& with, Work work) {
+  const ConnectionConfig& wanted = connection_named(config, line);
+  try {
+    return work(*with.providers.at(wanted.provider).connect(wanted.options, {with.clock, std::stop_token()}));
+  } catch (const Error& error) {
+    throw error.while_doing("connection " + line.name);
+  }
 }
 
 // --- validate ---
@@ -201,7 +209,9 @@ int validate(const Invocation& line, const Surroundings& with) {
 }
 
 int check(const Invocation& line, const Surroundings& with) {
-  const Access access = connect(line, with)->check();
+  const Config config = with.load_config(line.config_file, line.env_file);
+  const Access access =
+      on_connection(config, line, with, [](Connection& connection) { return connection.check(); });
   if (line.json) {
     boost::json::array can(access.can.begin(), access.can.end());
     boost::json::array warnings(access.warnings.begin(), access.warnings.end());
@@ -221,7 +231,10 @@ int check(const Invocation& line, const Surroundings& with) {
 }
 
 int discover(const Invocation& line, const Surroundings& with) {
-  for (const TableInfo& table : connect(line, with)->discover(line.table))
+  const Config config = with.load_config(line.config_file, line.env_file);
+  const std::vector<TableInfo> tables = on_connection(
+      config, line, with, [&](Connection& connection) { return connection.discover(line.table); });
+  for (const TableInfo& table : tables)
     with.out << (line.json ? to_json_text(to_json(table)) + "\n" : in_words(table));
   return 0;
 }

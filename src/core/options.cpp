@@ -163,9 +163,29 @@ bool has_plain_authority(std::string_view url) {
          after.substr(end).find('@') == std::string_view::npos;
 }
 
+/// The port of a URL that is whole but for it; empty where the digits may be a piece of a password.
+std::string port_beyond_all(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return "";
+  const std::string_view after = url.substr(scheme + 3);
+  const auto end = std::min(after.find_first_of("/?#"), after.size());
+  const std::string_view authority = after.substr(0, end);
+  const auto at = authority.find('@');
+  if (at == std::string_view::npos || authority.find('@', at + 1) != std::string_view::npos) return "";
+  if (after.substr(end).find_first_of("@#") != std::string_view::npos) return "";
+  const std::string_view host = authority.substr(at + 1);
+  const auto bracket = host.rfind(']');
+  const auto colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  if (colon == std::string_view::npos) return "";
+  const std::string_view port = host.substr(colon + 1);
+  return is_port(port) || !std::all_of(port.begin(), port.end(), is_digit) ? "" : std::string(port);
+}
+
 }  // namespace
 
 Url parse_url(const std::string& url) {
+  if (const std::string port = port_beyond_all(url); !port.empty())
+    throw Error(ErrorKind::bad_config, fmt::format("port is {}; it must be 1 to 65535", shortened(port)));
   const auto parsed = boost::urls::parse_uri(url);
   if (!parsed || !parsed->has_authority() || parsed->has_fragment() || !has_plain_authority(url))
     throw Error(

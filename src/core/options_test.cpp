@@ -187,6 +187,14 @@ TEST(ParseUrl, RefusesWhatItWouldMisread) {
     EXPECT_NE(message_of([&] { parse_url(url); }).find("is not a URL like"), std::string::npos) << url;
 }
 
+TEST(ParseUrl, NamesAPortThatThereCannotBeUnlessItMayBeAPieceOfAPassword) {
+  for (const char* url : {"mysql://u:p@db:99999/shop", "mysql://u:p@[::1]:99999", "mysql://u@db:99999?a=b"})
+    EXPECT_EQ(message_of([&] { parse_url(url); }), "port is 99999; it must be 1 to 65535") << url;
+  for (const char* url : {"mysql://u:99999/x@db/shop", "mysql://u:p@w:99999/x@db",
+                          "mysql://u:99999#x@db/shop", "mysql://u:a@99999:x@db/shop", "mysql://u:99999"})
+    EXPECT_EQ(message_of([&] { parse_url(url); }).find("99999"), std::string::npos) << url;
+}
+
 TEST(Secret, ComparesByContent) {
   EXPECT_EQ(Secret("a"), Secret("a"));
   EXPECT_FALSE(Secret("a") == Secret("b"));

@@ -1,6 +1,10 @@
 #include "providers/mysql/settings.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -13,8 +17,23 @@ Tls parse_tls(const std::string& text) {
   return text == "require" ? Tls::require : Tls::verify;
 }
 
+Url parsed_url(const std::string& text) {
+  try {
+    return parse_url(text);
+  } catch (const Error& error) {
+    throw error.while_doing("url");
+  }
+}
+
+/// A file that is named and missing would only show at the first login.
+void check_ca_file(const std::string& file) {
+  if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
+    throw Error(ErrorKind::bad_config,
+                fmt::format("ca_file {} cannot be read: {}", file, std::generic_category().message(errno)));
+}
+
 void take_url(const std::string& text, Settings& settings) {
-  const Url url = parse_url(text);
+  const Url url = parsed_url(text);
   if (url.scheme != "mysql" && url.scheme != "mariadb")
     throw Error(ErrorKind::bad_config,
                 fmt::format("url: it begins with {}://, not with mysql://", url.scheme));
@@ -103,6 +122,7 @@ Settings parse_settings(const Options& options) {
   if (!target.ca_file.empty() && target.tls != Tls::verify)
     throw Error(ErrorKind::bad_config,
                 "ca_file is given, but no certificate is checked: set \"tls: verify\" or leave it out");
+  check_ca_file(target.ca_file);
   if (options.has("timezone")) settings.zone = Zone::parse(options.get("timezone"));
   const long most = options.number("max_connections", 2);
   if (most < 2)

@@ -68,6 +68,10 @@ TEST(MysqlSettings, ThatContradictEachOtherAreRefusedWithWhatToDo) {
             std::string::npos);
   EXPECT_NE(refusal({{"url", "mysql://me@localhost/d"}, {"ca_file", "ca.pem"}}).find("verify"),
             std::string::npos);
+  EXPECT_NE(refusal({{"url", "mysql://me@h/d"}, {"ca_file", "/nowhere/ca.pem"}})
+                .find("/nowhere/ca.pem cannot be read"),
+            std::string::npos);
+  EXPECT_EQ(refusal({{"url", "mysql://me:pw@h:99999/d"}}), "url: port is 99999; it must be 1 to 65535");
   EXPECT_NE(refusal({{"url", "mysql://me@h/d"}, {"tls", "maybe"}}).find("disable, require or verify"),
             std::string::npos);
   EXPECT_NE(refusal({{"url", "mysql://me@h/d"}, {"max_connections", "1"}}).find("at least 2"),

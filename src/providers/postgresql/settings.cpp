@@ -1,9 +1,15 @@
 #include "providers/postgresql/settings.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -49,8 +55,23 @@ void take_query(const std::map<std::string, std::string>& query, Settings& setti
   }
 }
 
+Url parsed_url(const std::string& text) {
+  try {
+    return parse_url(text);
+  } catch (const Error& error) {
+    throw error.while_doing("url");
+  }
+}
+
+/// A file that is named and missing would only show at the first login.
+void check_ca_file(const std::string& file) {
+  if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
+    throw Error(ErrorKind::bad_config,
+                fmt::format("ca_file {} cannot be read: {}", file, std::generic_category().message(errno)));
+}
+
 void take_url(const std::string& text, Settings& settings) {
-  const Url url = parse_url(text);
+  const Url url = parsed_url(text);
   if (url.scheme != "postgresql" && url.scheme != "postgres")
     throw Error(ErrorKind::bad_config,
                 fmt::format("url: it begins with {}://, not with postgresql://", url.scheme));
@@ -61,6 +82,33 @@ void take_url(const std::string& text, Settings& settings) {
   target.password = url.password;
   target.database = url.path.substr(url.path.starts_with('/') ? 1 : 0);
   take_query(url.query, settings);
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return text;
+}
+
+/// The server has the last word on names of zones, and takes them in any case; what this machine's list, which is made
+/// from the same one, does not have is a slip. Names with digits may be rules of their own: `EST5EDT`.
+void check_zone_name(const std::string& name) {
+  const char* folder = std::getenv("TZDIR");
+  const std::filesystem::path zones = folder ? folder : "/usr/share/zoneinfo";
+  std::error_code unreadable;
+  if (name.empty() || name.find_first_of("0123456789") != std::string::npos ||
+      !std::filesystem::exists(zones / "Europe/Berlin", unreadable) ||
+      std::filesystem::is_regular_file(zones / name, unreadable))
+    return;
+  std::vector<std::string> names;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(zones, unreadable))
+    names.push_back(file.path().lexically_relative(zones).string());
+  for (const std::string& known : names)
+    if (lower(known) == lower(name)) return;
+  const std::string near = nearest(name, names);
+  throw Error(ErrorKind::bad_config,
+              fmt::format("timezone \"{}\" is none: write UTC, +02:00 or a name as Europe/Berlin{}",
+                          shortened(name), near.empty() ? "" : "; did you mean " + near + "?"));
 }
 
 void take_text(const Options& options, const char* name, bool given, std::string& out) {
@@ -134,8 +182,10 @@ Settings parse_settings(const Options& options) {
   if (!target.ca_file.empty() && target.effective_tls() != libpq::Tls::verify)
     throw Error(ErrorKind::bad_config,
                 "ca_file is given, but no certificate is checked: set \"tls: verify\" or leave it out");
+  check_ca_file(target.ca_file);
   if (!options.get("schema").empty()) settings.schema = options.get("schema");
   if (options.has("timezone")) settings.zone = parse_zone(options.get("timezone"));
+  if (!settings.zone.ahead) check_zone_name(settings.zone.name);
   if (options.number("max_connections", 2) < 2)
     throw Error(ErrorKind::bad_config,
                 "max_connections must be at least 2: one to read or write, one to look for changes");

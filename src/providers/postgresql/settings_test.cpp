@@ -73,6 +73,10 @@ TEST(PostgresSettings, RefuseWhatContradictsItselfWithoutTellingTheSecret) {
            options({{"user", "ann"}, {"tls", "maybe"}}),
            options({{"user", "ann"}, {"tls", "require"}, {"ca_file", "/x"}}),
            options({{"user", "ann"}, {"timezone", "+2"}}),
+           options({{"user", "ann"}, {"timezone", "Mars/Base"}}),
+           options({{"user", "ann"}, {"tls", "verify"}, {"ca_file", "/nowhere/ca.pem"}}),
+           options({{"url", "postgresql://ann:hunter2@h:99999/d"}}),
+           options({{"url", "hello"}}),
            options({{"user", "ann"}, {"max_connections", "1"}}),
            options({{"user", "ann"}, {"max_connections", "many"}}),
            options({{"user", "ann"}, {"pasword", "hunter2"}}),
@@ -81,6 +85,14 @@ TEST(PostgresSettings, RefuseWhatContradictsItselfWithoutTellingTheSecret) {
     EXPECT_NE(message, "");
     EXPECT_EQ(message.find("hunter"), std::string::npos) << message;
   }
+}
+
+TEST(PostgresSettings, TakeAnyNameThatAServerMayKnowAsATimezone) {
+  for (const char* zone : {"Europe/Berlin", "europe/berlin", "EST5EDT", "Etc/GMT+5", "UTC"})
+    EXPECT_EQ(refusal(options({{"user", "ann"}, {"timezone", zone}})), "") << zone;
+  EXPECT_NE(
+      refusal(options({{"user", "ann"}, {"timezone", "Europe/Berln"}})).find("did you mean Europe/Berlin?"),
+      std::string::npos);
 }
 
 TEST(PostgresTableName, KeepsNamesAsTheyAre) {
