@@ -1,52 +1,24 @@
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "app/config.h"
-#include "core/error.h"
-#include "providers/registry.h"
+#include "app/test_config_folder.h"
 
 namespace syncflow::app {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-/// What the providers that are built in say of options while the file is read.
-class ConnectionOptions : public ::testing::Test {
+/// What the providers say of options while the file is read.
+class ConnectionOptions : public ConfigFolder {
  protected:
-  ConnectionOptions() {
-    std::string name = (fs::temp_directory_path() / "syncflow-options-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~ConnectionOptions() override {
-    std::error_code left_behind;
-    fs::remove_all(folder_, left_behind);
-  }
-
   /// The refusal of a connection whose options begin on line 4; empty when it is taken.
   std::string refusal(const std::string& provider, const std::vector<std::string>& options) const {
     std::string yaml = "connections:\n  a:\n    provider: " + provider + "\n";
     for (const std::string& option : options) yaml += "    " + option + "\n";
-    std::ofstream(folder_ / "syncflow.yaml") << yaml;
-    try {
-      load_config((folder_ / "syncflow.yaml").string(), ".env", providers_,
-                  [](const std::string&) { return std::optional<std::string>(); });
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::bad_config) << error.what();
-      return std::string(error.what()).substr(folder_.string().size() + 1);
-    }
-    return "";
+    return ConfigFolder::refusal(yaml);
   }
-
-  fs::path folder_;
-  const Registry providers_ = built_in_providers();
 };
 
 TEST_F(ConnectionOptions, ThatCanWorkAreTakenWithoutLoggingIn) {

@@ -4,16 +4,23 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "core/error.h"
 #include "core/text.h"
 #include "core/uuid.h"
+#include "engine/cast.h"
 #include "engine/definition_words.h"
 #include "engine/filter.h"
+#include "engine/literal.h"
 #include "engine/transforms.h"
 
 namespace syncflow {
 namespace {
+
+// As the transforms split and round take them.
+constexpr long kFarthestPart = 1'000'000;
+constexpr long kMostDigits = 1000;
 
 [[noreturn]] void not_supported(const Reader& place, const std::string& what) {
   place.fail("not supported yet: " + what);
@@ -44,7 +51,7 @@ void check_at(const Reader& place, Check check) {
 
 std::string lower(std::string text) {
   for (char& c : text)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return text;
 }
 
@@ -56,6 +63,40 @@ void read_uuid(const Reader& place, std::string_view key, std::string& into) {
 }
 
 // --- fields and filters ---
+
+/// What other systems call a type, as a hint.
+std::string type_meant_by(const std::string& name) {
+  static const std::map<std::string, std::string> types = {
+      {"int", "int64"},          {"integer", "int64"},
+      {"bigint", "int64"},       {"long", "int64"},
+      {"string", "text"},        {"varchar", "text"},
+      {"char", "text"},          {"float", "float64"},
+      {"double", "float64"},     {"real", "float64"},
+      {"number", "decimal"},     {"numeric", "decimal"},
+      {"datetime", "timestamp"}, {"binary", "bytes"},
+      {"blob", "bytes"},         {"timestamptz", "timestamp_tz"}};
+  const auto found = types.find(lower(name));
+  return found == types.end() ? "" : found->second;
+}
+
+void check_type(const Reader& place) {
+  const std::string meant = type_meant_by(place.text());
+  if (!meant.empty())
+    place.fail(fmt::format("unknown type \"{}\"; did you mean \"{}\"?", shortened(place.text()), meant));
+  check_at(place, [&] { type_named(place.text()); });
+}
+
+/// The values of params, as far as they can be judged without knowing the table. That they are there and belong to the
+/// transform, `check_transform` has seen.
+void check_params(const Reader& params, const std::string& transform) {
+  for (const auto& [name, value] : params.members()) {
+    if (name == "algorithm") value.choice({"sha256"});
+    else if (name == "to") check_type(value);
+    else if (name == "index") value.number(-kFarthestPart, kFarthestPart);
+    else if (name == "digits") value.number(-kMostDigits, kMostDigits);
+    else if (name == "search" || (name == "separator" && transform == "split")) value.name();
+  }
+}
 
 FieldMapping read_field(const std::string& to, const Reader& field) {
   FieldMapping mapping;
@@ -74,6 +115,12 @@ FieldMapping read_field(const std::string& to, const Reader& field) {
   if (const auto params = field.find("params"))
     for (const auto& [name, value] : params->members()) mapping.params[name] = value.text();
   check_at(field, [&] { check_transform(mapping); });
+  if (const auto params = field.find("params")) check_params(*params, mapping.transform);
+  if (mapping.constant && !mapping.transform.empty())
+    check_at(field.at("constant"), [&] {
+      Arena arena;
+      literal(type_named(mapping.params.at("to")), *mapping.constant, arena);
+    });
   return mapping;
 }
 
