@@ -9,6 +9,15 @@
 namespace syncflow {
 namespace {
 
+/// What the destination is asked to be ready for. Rows that leave a filter are deleted there too, whatever `deletes`
+/// says, and that takes the same right.
+DestinationSpec spec_to_check(const TableMapping& mapping, const Schema& incoming) {
+  DestinationSpec spec = destination_spec(mapping, incoming);
+  if (!mapping.filters.empty() && mapping.on_leave == OnLeave::remove && spec.deletes == Deletes::ignore)
+    spec.deletes = Deletes::hard;
+  return spec;
+}
+
 class Validation {
  public:
   Validation(const EngineParts& parts, std::stop_token stop) : parts_(parts), stop_(std::move(stop)) {}
@@ -72,9 +81,12 @@ class Validation {
     const std::string size = apply_size_rule(plan, *source, state, parts_.clock.now());
     if (!size.empty()) add(Finding::Severity::warning, sync.name, mapping.name(), size);
 
+    // Where neither a look at the whole table nor the opening read anything, a right may still be missing.
+    source->count(1);
+
     const Mapper mapper(mapping, source->schema());
     const Prepared prepared =
-        destination_connection.open_destination(destination_spec(mapping, *mapper.outgoing()))->prepare(true);
+        destination_connection.open_destination(spec_to_check(mapping, *mapper.outgoing()))->prepare(true);
     for (const std::string& warning : prepared.warnings)
       add(Finding::Severity::warning, sync.name, mapping.name(), warning);
     if (!prepared.ddl.empty())

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "providers/mysql/rights.h"
 
 namespace syncflow::mysql {
 namespace {
@@ -101,6 +102,7 @@ Prepared TableDestination::prepare(bool dry_run) {
   }
   Prepared prepared;
   table_ = check_table(std::move(*found), spec_, sessions_->settings(), session.server(), prepared.warnings);
+  if (dry_run) check_rights(session, name, spec_, true);
   prepared.empty = session.rows("SELECT 1 FROM " + table_->def.quoted_name() + " LIMIT 1").empty();
   if (!prepared.empty && spec_.existing == Existing::refuse)
     throw Error(
@@ -128,6 +130,7 @@ Prepared TableDestination::create(const TableName& name, bool dry_run) {
   Prepared prepared;
   prepared.empty = true;
   prepared.ddl = create_statement(name, spec_, session.server(), prepared.warnings);
+  if (dry_run) check_rights(session, name, spec_, false);
   if (dry_run) return prepared;
   session.execute(prepared.ddl);
   prepared.created = true;

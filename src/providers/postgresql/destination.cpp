@@ -81,20 +81,11 @@ Prepared StagedDestination::prepare_table(bool dry_run) {
     if (!spec_.create)
       throw Error(ErrorKind::bad_config,
                   missing_table(session(), name_) + "; make it, or set \"create: true\"");
+    check_may_create(session(), name_);
     prepared.ddl = create_statement(spec_, name_, known_natives(session(), spec_.incoming));
     prepared.empty = true;
     if (dry_run) return prepared;
-    const libpq::Answer made = session().attempt(prepared.ddl);
-    if (made.refused && made.refused->is("3F000"))
-      throw Error(ErrorKind::not_found, fmt::format("there is no schema {}: CREATE SCHEMA {}", name_.schema,
-                                                    libpq::quoted(name_.schema)));
-    if (made.refused && made.refused->is("42501"))
-      throw Error(
-          ErrorKind::forbidden,
-          fmt::format(
-              "no right to create table {}: GRANT CREATE ON SCHEMA {} TO {}, or make the table by hand",
-              name_.text(), libpq::quoted(name_.schema), libpq::quoted(settings_.target.user)));
-    if (made.refused) throw session().to_error(*made.refused);
+    session().execute(prepared.ddl);
     prepared.created = true;
     relation = need_relation(session(), name_);
   }

@@ -265,6 +265,28 @@ TEST_F(PostgresDestination, NamesTheGrantThatIsMissing) {
                [&] { open(id_and_name(), Deletes::ignore, role); });
 }
 
+TEST_F(PostgresDestination, NamesTheGrantThatIsMissingForATableThatIsOnlyLookedFor) {
+  const std::string role = database_->create_role("writer");
+  const auto look = [&](Existing existing = Existing::adopt) {
+    DestinationSpec spec;
+    spec.table = "t";
+    spec.incoming = *id_and_name();
+    spec.existing = existing;
+    return provider().connect(database_->options(role), {clock_, {}})->open_destination(spec)->prepare(true);
+  };
+  expect_error(ErrorKind::forbidden, "GRANT CREATE ON SCHEMA \"public\" TO \"" + role + "\"",
+               [&] { look(); });
+  database_->run("GRANT CREATE ON SCHEMA public TO " + role + "; REVOKE TEMPORARY ON DATABASE " +
+                 database_->name() + " FROM PUBLIC");
+  expect_error(ErrorKind::forbidden, "GRANT TEMPORARY ON DATABASE", [&] { look(); });
+  database_->run("GRANT TEMPORARY ON DATABASE " + database_->name() + " TO " + role);
+  EXPECT_NE(look().ddl, "");
+  database_->run("CREATE TABLE t (id int PRIMARY KEY, name text); GRANT SELECT, INSERT, UPDATE ON t TO " +
+                 role);
+  look();
+  expect_error(ErrorKind::forbidden, "GRANT DELETE ON", [&] { look(Existing::replace); });
+}
+
 TEST_F(PostgresDestination, SaysWhatToDoWhenTheTableChangedUnderIt) {
   database_->run("CREATE TABLE t (id int PRIMARY KEY, name text)");
   const auto schema = id_and_name();

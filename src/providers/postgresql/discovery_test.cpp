@@ -159,6 +159,33 @@ TEST_F(PostgresDiscovery, NamesTheGrantThatReadingNeeds) {
   }
 }
 
+TEST_F(PostgresDiscovery, NamesTheGrantThatReadingNeedsAsSoonAsTheTableIsOpened) {
+  const std::string role = database_->create_role("low");
+  database_->run(
+      "CREATE SCHEMA crm; CREATE TABLE crm.t (id int PRIMARY KEY, name text, updated_at timestamptz)");
+  SourceSpec spec;
+  spec.table = "crm.t";
+  spec.fields = {"id", "name"};
+  spec.cursor = "updated_at";
+  const auto refusal = [&]() -> std::string {
+    try {
+      provider().connect(database_->options(role), {clock_, {}})->open_source(spec);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::forbidden);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal(), "table crm.t: no right to read it: GRANT USAGE ON SCHEMA \"crm\" TO \"" + role +
+                           "\"; GRANT SELECT ON \"crm\".\"t\" TO \"" + role + "\"");
+  database_->run("GRANT USAGE ON SCHEMA crm TO " + role + "; GRANT SELECT (id, updated_at) ON crm.t TO " +
+                 role);
+  EXPECT_EQ(refusal(),
+            "table crm.t: no right to read it: GRANT SELECT (name) ON \"crm\".\"t\" TO \"" + role + "\"");
+  database_->run("GRANT SELECT (name) ON crm.t TO " + role);
+  EXPECT_EQ(refusal(), "");
+}
+
 TEST_F(PostgresDiscovery, RefusesFieldsThatCannotBeReadBy) {
   database_->run("CREATE TABLE t (id int PRIMARY KEY, flag boolean, doc jsonb UNIQUE, at timestamptz)");
   const auto refusal = [&](const std::string& key, const std::string& cursor) -> std::string {

@@ -192,6 +192,7 @@ Reader::Reader(const Settings& settings, const SourceSpec& spec, std::stop_token
   const TableName name = parse_table_name(spec.table, settings_.schema);
   const Relation relation = need_relation(session(), name);
   make_plan(relation, spec);
+  check_rights(relation);
   check_key();
   if (plan_.cursor) check_cursor();
   search_path_ = search_path_of(relation, session());
@@ -212,6 +213,32 @@ libpq::Session& Reader::session() const {
 
 Error Reader::explained(const Error& error) const {
   return session_ ? with_advice(error, *session_, plan_.table, "SELECT") : error;
+}
+
+/// The first statement would fail too, but what looks for changes may not read every field, nor `validate` any.
+void Reader::check_rights(const Relation& relation) const {
+  std::vector<std::string> numbers;
+  for (const ReadColumn& column : plan_.columns) numbers.push_back(std::to_string(column.column.number));
+  const libpq::Rows rows = session().query(
+      "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), count(*) = cardinality($2::int2[])"
+      " FROM pg_attribute WHERE attrelid = $1::oid AND attnum = ANY ($2::int2[])"
+      " AND NOT has_column_privilege($1::oid, attnum, 'SELECT')",
+      {std::to_string(relation.oid), "{" + join(numbers, ",") + "}"});
+  const bool may_use =
+      session()
+          .query("SELECT bool_and(has_schema_privilege(oid, 'USAGE')) FROM pg_namespace WHERE nspname = $1",
+                 {relation.name.schema})
+          .boolean(0, 0);
+  if (may_use && rows.is_null(0, 0)) return;
+  const std::string role = libpq::quoted(settings_.target.user);
+  const std::string fields = rows.is_null(0, 0) || rows.boolean(0, 1) ? "" : " (" + rows.string(0, 0) + ")";
+  std::string grants =
+      may_use ? "" : fmt::format("GRANT USAGE ON SCHEMA {} TO {}", libpq::quoted(relation.name.schema), role);
+  if (!rows.is_null(0, 0))
+    grants += fmt::format("{}GRANT SELECT{} ON {} TO {}", grants.empty() ? "" : "; ", fields,
+                          relation.name.quoted(), role);
+  throw Error(ErrorKind::forbidden,
+              fmt::format("table {}: no right to read it: {}", relation.name.text(), grants));
 }
 
 void Reader::make_plan(const Relation& relation, const SourceSpec& spec) {

@@ -49,6 +49,7 @@ class Reader : public sql::TableReader {
   /// The connection, made anew when a stream was left before its end or the last one was lost.
   libpq::Session& session() const;
   void make_plan(const Relation& relation, const SourceSpec& spec);
+  void check_rights(const Relation& relation) const;
   void check_key() const;
   void check_cursor();
   bool cursor_is_time() const;

@@ -146,29 +146,59 @@ ClockColumn clock_column(const Relation& relation, const DestinationSpec& spec, 
   return {name, libpq::quoted(name), expression};
 }
 
+std::string role_of(const libpq::Session& session) { return libpq::quoted(session.target().user); }
+
+/// Also a table that is to be replaced is emptied row by row; under soft deletes its rows are marked.
+bool removes_rows(const DestinationSpec& spec) {
+  return spec.deletes == Deletes::hard ||
+         (spec.deletes == Deletes::ignore && spec.existing == Existing::replace);
+}
+
+void check_temporary(libpq::Session& session) {
+  if (session.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')").boolean(0, 0)) return;
+  throw Error(ErrorKind::forbidden,
+              fmt::format("no right to make temporary tables, which writing needs: GRANT TEMPORARY ON "
+                          "DATABASE {} TO {}",
+                          libpq::quoted(session.target().database), role_of(session)));
+}
+
 void check_rights(libpq::Session& session, const Relation& relation, const DestinationSpec& spec) {
   const libpq::Rows rows = session.query(
       "SELECT has_table_privilege($1::oid, 'SELECT'), has_table_privilege($1::oid, 'INSERT'),"
-      " has_table_privilege($1::oid, 'UPDATE'), has_table_privilege($1::oid, 'DELETE'),"
-      " has_database_privilege(current_database(), 'TEMPORARY')",
+      " has_table_privilege($1::oid, 'UPDATE'), has_table_privilege($1::oid, 'DELETE')",
       {std::to_string(relation.oid)});
   std::vector<std::string> missing;
   const char* const rights[] = {"SELECT", "INSERT", "UPDATE", "DELETE"};
   for (int i = 0; i < 4; ++i)
-    if (!rows.boolean(0, i) && (i < 3 || spec.deletes == Deletes::hard)) missing.push_back(rights[i]);
-  const std::string role = libpq::quoted(session.target().user);
+    if (!rows.boolean(0, i) && (i < 3 || removes_rows(spec))) missing.push_back(rights[i]);
   if (!missing.empty())
-    throw Error(ErrorKind::forbidden,
-                fmt::format("table {}: no right to {} there: GRANT {} ON {} TO {}", relation.name.text(),
-                            join(missing, ", "), join(missing, ", "), relation.name.quoted(), role));
-  if (!rows.boolean(0, 4))
-    throw Error(ErrorKind::forbidden,
-                fmt::format("no right to make temporary tables, which writing needs: GRANT TEMPORARY ON "
-                            "DATABASE {} TO {}",
-                            libpq::quoted(session.target().database), role));
+    throw Error(
+        ErrorKind::forbidden,
+        fmt::format("table {}: no right to {} there: GRANT {} ON {} TO {}", relation.name.text(),
+                    join(missing, ", "), join(missing, ", "), relation.name.quoted(), role_of(session)));
+  check_temporary(session);
 }
 
 }  // namespace
+
+void check_may_create(libpq::Session& session, const TableName& name) {
+  const libpq::Rows rights = session.query(
+      "SELECT bool_or(has_schema_privilege(oid, 'CREATE')), bool_or(has_schema_privilege(oid, 'USAGE'))"
+      " FROM pg_namespace WHERE nspname = $1",
+      {name.schema});
+  if (rights.is_null(0, 0))
+    throw Error(ErrorKind::not_found, fmt::format("there is no schema {}: CREATE SCHEMA {}", name.schema,
+                                                  libpq::quoted(name.schema)));
+  std::vector<std::string> missing;
+  if (!rights.boolean(0, 0)) missing.emplace_back("CREATE");
+  if (!rights.boolean(0, 1)) missing.emplace_back("USAGE");
+  if (!missing.empty())
+    throw Error(
+        ErrorKind::forbidden,
+        fmt::format("no right to create table {}: GRANT {} ON SCHEMA {} TO {}, or make the table by hand",
+                    name.text(), join(missing, ", "), libpq::quoted(name.schema), role_of(session)));
+  check_temporary(session);
+}
 
 std::vector<bool> known_natives(libpq::Session& session, const Schema& incoming) {
   std::vector<bool> known;

@@ -50,6 +50,10 @@ struct TargetTable {
 std::string create_statement(const DestinationSpec& spec, const TableName& name,
                              const std::vector<bool>& native_exists);
 
+/// Throws Error(not_found) when there is no such schema, and Error(forbidden) that names the GRANT when the
+/// login may not make a table there, or no temporary ones.
+void check_may_create(libpq::Session& session, const TableName& name);
+
 /// Which incoming fields' native types the server knows.
 std::vector<bool> known_natives(libpq::Session& session, const Schema& incoming);
 
