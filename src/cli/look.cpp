@@ -223,7 +223,8 @@ int check(const Invocation& line, const Surroundings& with) {
              << "\n";
     return 0;
   }
-  with.out << fmt::format("{}: logged in to {}{}\n", line.name, access.system,
+  // What may do nothing there has not come in: a file that is yet to be made.
+  with.out << fmt::format("{}: {}{}{}\n", line.name, access.can.empty() ? "" : "logged in to ", access.system,
                           access.user.empty() ? "" : " as " + access.user);
   for (const std::string& right : access.can) with.out << "  can: " << right << "\n";
   for (const std::string& warning : access.warnings) with.out << "  warning: " << warning << "\n";

@@ -71,6 +71,7 @@ Prepared TableWriter::prepare(bool dry_run) {
   target_.reset();
   if (!file_exists(settings_)) {
     if (!spec_.create) open(false);
+    check_may_make_file(settings_);
     return create(dry_run);
   }
   open(false);

@@ -54,8 +54,10 @@ Access FileConnection::check() {
   Access access;
   access.system = fmt::format("SQLite {}", sqlite3_libversion());
   if (!file_exists(settings_) && !settings_.read_only) {
-    access.warnings.push_back(
-        fmt::format("{} does not exist yet: the first sync that writes to it makes it", settings_.path));
+    check_may_make_file(settings_);
+    access.warnings.push_back(fmt::format(
+        "{} does not exist yet: the first sync that writes to it makes it, as a source it must be there",
+        settings_.path));
     return access;
   }
   const auto database = open_file(settings_, resources_.stop);

@@ -28,12 +28,23 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder.string();
 }
 
-Error missing(const Settings& settings) {
+bool folder_exists(const Settings& settings) {
   std::error_code ignored;
-  if (!std::filesystem::exists(folder_of(settings.path), ignored))
+  return std::filesystem::is_directory(folder_of(settings.path), ignored);
+}
+
+Error missing(const Settings& settings) {
+  if (!folder_exists(settings))
     return {ErrorKind::not_found,
             fmt::format("SQLite file {}: there is no folder {}", settings.path, folder_of(settings.path))};
   return {ErrorKind::not_found, fmt::format("SQLite file {} does not exist", settings.path)};
+}
+
+void check_writable(const Settings& settings) {
+  if (settings.read_only)
+    throw Error(ErrorKind::bad_config,
+                fmt::format("SQLite file {} is a destination, but its connection has mode: read_only",
+                            settings.path));
 }
 
 }  // namespace
@@ -85,6 +96,11 @@ Settings settings_from(const Options& options) {
   return settings;
 }
 
+void check_may_make_file(const Settings& settings) {
+  check_writable(settings);
+  if (!folder_exists(settings)) throw missing(settings);
+}
+
 bool file_exists(const Settings& settings) {
   std::error_code ignored;
   return std::filesystem::exists(settings.path, ignored);
@@ -97,12 +113,9 @@ std::unique_ptr<Database> open_file(const Settings& settings, std::stop_token st
 }
 
 std::unique_ptr<Database> open_file_to_write(const Settings& settings, bool create, std::stop_token stop) {
-  if (settings.read_only)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("SQLite file {} is a destination, but its connection has mode: read_only",
-                            settings.path));
+  check_writable(settings);
   const bool fresh = !file_exists(settings);
-  if (fresh && (!create || !std::filesystem::exists(folder_of(settings.path)))) throw missing(settings);
+  if (fresh && (!create || !folder_exists(settings))) throw missing(settings);
   auto database = std::make_unique<Database>(settings.path, fresh ? OpenMode::create : OpenMode::read_write,
                                              settings.busy_timeout, std::move(stop));
   // In a file of our own making readers and the writer shall not hold each other up; one that was there keeps its mode.

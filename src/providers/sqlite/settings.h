@@ -29,6 +29,10 @@ std::unique_ptr<Database> open_file(const Settings& settings, std::stop_token st
 /// For writing; makes the file when it is missing and `create`.
 std::unique_ptr<Database> open_file_to_write(const Settings& settings, bool create, std::stop_token stop);
 
+/// That the missing file could be made. Throws Error(not_found) when its folder is missing, and Error(bad_config) under
+/// mode: read_only.
+void check_may_make_file(const Settings& settings);
+
 bool file_exists(const Settings& settings);
 
 }  // namespace syncflow::sqlite
