@@ -52,7 +52,8 @@ class Commands : public ConfigFolder {
                                  out_,
                                  err_,
                                  false,
-                                 [](auto&) { log::configure(log::Level::error, log::Form::text); }};
+                                 [](auto&) { log::configure(log::Level::error, log::Form::text); },
+                                 true};
     return cli::command_line(arguments, with);
   }
 

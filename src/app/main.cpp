@@ -16,14 +16,21 @@ void configure_log(const cli::Invocation& line) {
   // Who types a command reads its answer; a service tells what changes.
   const log::Level usual = line.command == cli::Command::serve ? log::Level::info : log::Level::warn;
   log::configure(line.verbose ? log::Level::debug : usual,
-                 isatty(STDERR_FILENO) == 1 ? log::Form::text : log::Form::json);
+                 line.json || isatty(STDERR_FILENO) != 1 ? log::Form::json : log::Form::text);
 }
 
 int run_program(const std::vector<std::string>& arguments) {
   const Registry providers = built_in_providers();
   SystemClock clock;
-  cli::Surroundings with{providers,    clock, {}, {}, std::cout, std::cerr, isatty(STDOUT_FILENO) == 1,
-                         configure_log};
+  cli::Surroundings with{providers,
+                         clock,
+                         {},
+                         {},
+                         std::cout,
+                         std::cerr,
+                         isatty(STDOUT_FILENO) == 1,
+                         configure_log,
+                         isatty(STDERR_FILENO) == 1};
   with.load_config = [&](const std::string& file, const std::string& env_file) {
     return app::load_config(file, env_file, providers);
   };
@@ -43,7 +50,7 @@ int main(int argc, char** argv) {
   try {
     return syncflow::run_program({argv + 1, argv + argc});
   } catch (const std::exception& error) {
-    std::cerr << "syncflow: an unforeseen error: " << error.what() << "\n";
+    syncflow::log::error("An unforeseen error ended the command.", {{"error", error.what()}});
     return 1;
   }
 }

@@ -1,8 +1,11 @@
 #include "cli/cli.h"
 
+#include <algorithm>
+#include <boost/json.hpp>
 #include <ostream>
 
 #include "core/error.h"
+#include "core/json.h"
 
 namespace syncflow::cli {
 namespace {
@@ -32,19 +35,34 @@ int exit_code_of(const Error& error, Command command) {
   return error.kind() == ErrorKind::cancelled ? 130 : 1;  // 130: as shells call a program that Ctrl-C ended
 }
 
+/// A line as the log writes it where programs read, a sentence where people do.
+void complain(const std::string& sentence, bool as_json, const Surroundings& with) {
+  if (as_json)
+    with.err << to_json_text(boost::json::object{
+                    {"time", to_rfc3339(with.clock.now())}, {"level", "error"}, {"message", sentence}})
+             << "\n";
+  else with.err << "syncflow: " << sentence << "\n";
+  with.err << std::flush;
+}
+
+int answer(const Message& message, bool as_json, const Surroundings& with) {
+  if (message.exit_code == 0) with.out << message.text << std::flush;
+  else complain(message.text, as_json, with);
+  return message.exit_code;
+}
+
 }  // namespace
 
 int command_line(const std::vector<std::string>& arguments, const Surroundings& with) {
   const auto parsed = parse_arguments(arguments);
-  if (const auto* message = std::get_if<Message>(&parsed)) {
-    (message->exit_code == 0 ? with.out : with.err) << message->text << std::flush;
-    return message->exit_code;
-  }
+  const bool as_json =
+      !with.err_on_terminal || std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  if (const auto* message = std::get_if<Message>(&parsed)) return answer(*message, as_json, with);
   const Invocation& line = std::get<Invocation>(parsed);
   try {
     return execute(line, with);
   } catch (const Error& error) {
-    with.err << "syncflow: " << error.what() << "\n" << std::flush;
+    complain(error.what(), as_json, with);
     return exit_code_of(error, line.command);
   }
 }

@@ -25,6 +25,7 @@ struct Surroundings {
   bool on_terminal = false;  ///< `out` is one
   /// Called before a command begins; may be empty.
   std::function<void(const Invocation&)> configure_log;
+  bool err_on_terminal = false;  ///< `err` is one: errors are sentences there, and JSON elsewhere
 };
 
 /// Does what the user asked for, says on `err` why it could not, and returns the exit code of docs/cli.md.

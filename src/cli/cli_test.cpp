@@ -78,7 +78,8 @@ class Cli : public ::testing::Test {
     const Surroundings with{providers_, clock_, [this](auto&, auto&) { return config_; },
                             [](auto&, auto&) { return 0; }, out_, err_, false,
                             // What the engine logs about failures that are wanted here is no news.
-                            [](auto&) { log::configure(log::Level::error, log::Form::text); }};
+                            [](auto&) { log::configure(log::Level::error, log::Form::text); },
+                            err_on_terminal_};
     return command_line(arguments, with);
   }
   std::vector<boost::json::value> json_lines() const {
@@ -98,6 +99,7 @@ class Cli : public ::testing::Test {
   Config config_;
   std::ostringstream out_;
   std::ostringstream err_;
+  bool err_on_terminal_ = true;
 };
 
 TEST_F(Cli, RunsEverySyncAndPrintsALineForEach) {
@@ -255,6 +257,67 @@ TEST_F(Cli, SaysHowAStoreIsMadeWhenThereIsNone) {
   EXPECT_EQ(command({"jobs"}), 0);
   EXPECT_EQ(command({"migrate", "--print"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("CREATE TABLE data_sync_jobs"));
+}
+
+TEST_F(Cli, PrintsNothingButJsonWhereItIsAskedFor) {
+  EXPECT_EQ(command({"validate", "--json"}), 0);
+  EXPECT_EQ(out_.str(), "{\"config\":\"syncflow.yaml\",\"connections\":2,\"syncs\":2,\"errors\":[]}\n");
+  EXPECT_EQ(command({"migrate", "--json"}), 0);
+  EXPECT_EQ(json_lines().at(0).at("store"), config_.store.c_str());
+  EXPECT_EQ(command({"migrate", "--print", "--json"}), 0);
+  EXPECT_THAT(std::string(json_lines().at(0).at("sql").as_string()), HasSubstr("CREATE TABLE"));
+  command({"run"});
+  store()->set_hold(config_.syncs[0].id, {"unauthorized", "the password was refused", clock_.now()});
+  EXPECT_EQ(command({"resume", "people", "--json"}), 0);
+  EXPECT_EQ(json_lines().at(0).at("sync_id"), config_.syncs[0].id.c_str());
+  config_.syncs.pop_back();
+  command({"run"});
+  EXPECT_EQ(command({"forget", "orders", "--json"}), 0);
+  EXPECT_EQ(json_lines().at(0).at("forgotten"), true);
+}
+
+TEST_F(Cli, ValidateEndsWithALineThatHasEveryError) {
+  from_.drop_table("orders");
+  EXPECT_EQ(command({"validate", "--online", "--json"}), 2);
+  const auto last = json_lines().back();
+  ASSERT_EQ(last.at("errors").as_array().size(), 1u);
+  EXPECT_THAT(std::string(last.at("errors").at(0).as_string()), StartsWith("orders: orders -> orders: "));
+  config_.store = "redis://there";
+  EXPECT_EQ(command({"validate", "--json"}), 2);
+  ASSERT_EQ(json_lines().size(), 1u);
+  EXPECT_EQ(json_lines()[0].at("errors").as_array().size(), 1u);
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(Cli, SaysErrorsInJsonWhereNobodyWatchesOrJsonIsAskedFor) {
+  const auto error = [this] {
+    const auto line = boost::json::parse(err_.str());
+    EXPECT_EQ(line.at("level"), "error");
+    EXPECT_TRUE(line.as_object().contains("time"));
+    return std::string(line.at("message").as_string());
+  };
+  EXPECT_EQ(command({"check", "shpo", "--json"}), 2);
+  EXPECT_THAT(error(), HasSubstr("did you mean \"shop\"?"));
+  EXPECT_EQ(command({"jobs", "burn", "--json"}), 2);
+  EXPECT_THAT(error(), HasSubstr("cancel"));
+  err_on_terminal_ = false;
+  EXPECT_EQ(command({"check", "shpo"}), 2);
+  EXPECT_THAT(error(), HasSubstr("did you mean \"shop\"?"));
+  EXPECT_EQ(command({"vaildate"}), 2);
+  EXPECT_THAT(error(), HasSubstr("did you mean \"validate\"?"));
+}
+
+TEST_F(Cli, ShowsJobsInTheShapeOfTheApi) {
+  command({"run", "--sync", "people"});
+  EXPECT_EQ(command({"jobs", "--json"}), 0);
+  const auto job = json_lines().at(0);
+  for (const char* member :
+       {"id", "sync_id", "team_id", "provider", "status", "payload", "error", "retry_count", "created_at",
+        "updated_at", "started_at", "finished_at", "trigger", "run_after"})
+    EXPECT_TRUE(job.as_object().contains(member)) << member;
+  EXPECT_EQ(command({"jobs", "show", std::string(job.at("id").as_string()), "--json"}), 0);
+  EXPECT_EQ(json_lines().at(0).at("job"), job);
+  EXPECT_EQ(json_lines().at(0).at("runs").at(0).at("tables").at(0).at("source"), "people");
 }
 
 TEST_F(Cli, LiftsAHold) {

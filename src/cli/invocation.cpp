@@ -201,7 +201,7 @@ std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
     what = fmt::format("\"{}\" was not expected{}", unexpected.front(),
                        near.empty() ? "" : "; did you mean \"" + near + "\"?");
   }
-  return fmt::format("syncflow: {}\nSee: {}\n", what, help);
+  return fmt::format("{} (see: {})", what, help);
 }
 
 /// What CLI11 cannot say: which second word an action needs.
@@ -218,7 +218,7 @@ std::string missing_operand(const Invocation& line) {
 std::variant<Invocation, Message> parse_arguments(const std::vector<std::string>& arguments) {
   if (!arguments.empty() &&
       std::find(kNotBuilt.begin(), kNotBuilt.end(), arguments.front()) != kNotBuilt.end())
-    return Message{fmt::format("syncflow: not supported yet: {}\n", arguments.front()), 2};
+    return Message{"not supported yet: " + arguments.front(), 2};
   Invocation line;
   CLI::App app("Keeps tables in step across databases.", "syncflow");
   app.set_version_flag("--version", "syncflow " SYNCFLOW_VERSION, "Print the version");
@@ -240,7 +240,7 @@ std::variant<Invocation, Message> parse_arguments(const std::vector<std::string>
     return Message{complaint(app, error), 2};
   }
   const std::string missing = missing_operand(line);
-  if (!missing.empty()) return Message{fmt::format("syncflow: {}\n", missing), 2};
+  if (!missing.empty()) return Message{missing, 2};
   return line;
 }
 

@@ -44,7 +44,8 @@ struct Invocation {
 /// What to print instead of doing anything: help, the version, or what is wrong with the line.
 struct Message {
   std::string text;
-  int exit_code = 0;  ///< 0: to standard output; 2: to standard error
+  int exit_code =
+      0;  ///< 0: `text` is for standard output as it is; 2: it is a sentence that says what is wrong
 };
 
 /// `arguments` without the program's name.

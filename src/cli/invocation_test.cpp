@@ -77,7 +77,7 @@ TEST(CommandLine, SaysWhatIsMissing) {
 }
 
 TEST(CommandLine, RefusesByNameWhatIsNotBuiltYet) {
-  EXPECT_EQ(answered({"verify", "--sync", "a"}).text, "syncflow: not supported yet: verify\n");
+  EXPECT_EQ(answered({"verify", "--sync", "a"}).text, "not supported yet: verify");
   EXPECT_EQ(answered({"mock", "serve"}).exit_code, 2);
 }
 

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <ostream>
 
+#include "api/json.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/report.h"
@@ -26,35 +27,13 @@ Opened open(const Invocation& line, const Surroundings& with) {
   return {std::move(config), std::move(store)};
 }
 
-boost::json::value time(const std::optional<Time>& time) {
-  return time ? boost::json::value(to_rfc3339(*time)) : boost::json::value(nullptr);
+/// What was done, as a sentence or as JSON.
+void say(const Invocation& line, const Surroundings& with, const std::string& sentence,
+         const boost::json::object& values) {
+  with.out << (line.json ? to_json_text(values) : sentence) << "\n";
 }
 
 // --- jobs ---
-
-boost::json::object to_json(const Job& job) {
-  return {{"id", job.id},
-          {"sync_id", job.sync_id},
-          {"team_id", job.team_id},
-          {"status", name_of(job.status)},
-          {"trigger", name_of(job.trigger)},
-          {"retry_count", job.retry_count},
-          {"created_at", to_rfc3339(job.created_at)},
-          {"started_at", time(job.started_at)},
-          {"finished_at", time(job.finished_at)},
-          {"run_after", to_rfc3339(job.run_after)},
-          {"error", job.error.empty() ? boost::json::value(nullptr) : boost::json::value(job.error)}};
-}
-
-boost::json::object to_json(const Run& run) {
-  boost::json::object shown{
-      {"id", run.id}, {"attempt", run.attempt}, {"status", run.status}, {"strategy", run.strategy}};
-  for (const NamedFigure& figure : kFigures) shown[figure.name] = run.figures.*figure.count;
-  shown["started_at"] = to_rfc3339(run.started_at);
-  shown["finished_at"] = time(run.finished_at);
-  shown["error"] = run.error.empty() ? boost::json::value(nullptr) : boost::json::value(run.error);
-  return shown;
-}
 
 /// The name that people know, or the id of a sync that the store does not have.
 std::string sync_name(Store& store, const std::string& sync_id) {
@@ -80,7 +59,7 @@ std::vector<Job> wanted_jobs(const Invocation& line, Store& store) {
 int list_jobs(const Invocation& line, const Surroundings& with, Store& store) {
   std::vector<std::vector<std::string>> rows = {{"JOB", "SYNC", "STATUS", "TRIGGER", "CREATED", "ERROR"}};
   for (const Job& job : wanted_jobs(line, store)) {
-    if (line.json) with.out << to_json_text(to_json(job)) << "\n";
+    if (line.json) with.out << to_json_text(api::to_json(job)) << "\n";
     rows.push_back({job.id, sync_name(store, job.sync_id), std::string(name_of(job.status)),
                     std::string(name_of(job.trigger)), to_rfc3339(job.created_at), shortened(job.error)});
   }
@@ -92,8 +71,9 @@ int list_jobs(const Invocation& line, const Surroundings& with, Store& store) {
 int show_job(const Invocation& line, const Surroundings& with, Store& store, const Job& job) {
   if (line.json) {
     boost::json::array runs;
-    for (const Run& run : store.runs_of_job(job.id)) runs.push_back(to_json(run));
-    with.out << to_json_text(boost::json::object{{"job", to_json(job)}, {"runs", std::move(runs)}}) << "\n";
+    for (const Run& run : store.runs_of_job(job.id)) runs.push_back(api::to_json(run));
+    with.out << to_json_text(boost::json::object{{"job", api::to_json(job)}, {"runs", std::move(runs)}})
+             << "\n";
     return 0;
   }
   with.out << fmt::format("job {} of {}: {}, asked for by {} at {}\n", job.id, sync_name(store, job.sync_id),
@@ -118,7 +98,7 @@ int change_job(const Invocation& line, const Surroundings& with, Store& store, c
                 fmt::format("job {} is {}; {}", job.id, name_of(job.status),
                             retry ? "only a failed job can be tried again"
                                   : "only a pending or processing job can be cancelled"));
-  with.out << (line.json ? to_json_text(to_json(*changed)) + "\n"
+  with.out << (line.json ? to_json_text(api::to_json(*changed)) + "\n"
                          : fmt::format("job {} is {} now\n", changed->id, name_of(changed->status)));
   return 0;
 }
@@ -148,16 +128,11 @@ int quarantine(const Invocation& line, const Surroundings& with) {
     page.limit = line.limit;
     for (const QuarantinedRow& row : store.list_quarantine(page).items) {
       const std::string name = sync_name(store, row.sync_id);
-      if (line.json)
-        with.out << to_json_text(boost::json::object{{"sync", name},
-                                                     {"table", row.table},
-                                                     {"key", boost::json::parse(row.key.to_json())},
-                                                     {"field", row.field},
-                                                     {"reason", row.reason},
-                                                     {"attempts", row.attempts},
-                                                     {"first_seen_at", to_rfc3339(row.first_seen_at)},
-                                                     {"last_seen_at", to_rfc3339(row.last_seen_at)}})
-                 << "\n";
+      if (line.json) {
+        boost::json::object shown = api::to_json(row);
+        shown["sync"] = name;
+        with.out << to_json_text(shown) << "\n";
+      }
       rows.push_back({name, row.table, row.key.to_json(), row.field, std::to_string(row.attempts),
                       to_rfc3339(row.last_seen_at), row.reason});
     }
@@ -177,7 +152,8 @@ int resume(const Invocation& line, const Surroundings& with) {
             sync.name, line.config_file, sync.name));
   if (!opened.store->lift_hold(sync.id))
     throw Error(ErrorKind::not_found, fmt::format("sync {} is not on hold", sync.name));
-  with.out << fmt::format("sync {} goes on\n", sync.name);
+  say(line, with, fmt::format("sync {} goes on", sync.name),
+      {{"sync", sync.name}, {"sync_id", sync.id}, {"team_id", sync.team_id}, {"resumed", true}});
   return 0;
 }
 
@@ -192,18 +168,21 @@ int forget(const Invocation& line, const Surroundings& with) {
               "sync {} still stands in {}; take it out there first, and apply the file with `run` or `serve`",
               sync.name, line.config_file));
   opened.store->forget_sync(sync.id);
-  with.out << fmt::format("sync {} is forgotten; its tables stay as they are\n", sync.name);
+  say(line, with, fmt::format("sync {} is forgotten; its tables stay as they are", sync.name),
+      {{"sync", sync.name}, {"sync_id", sync.id}, {"team_id", sync.team_id}, {"forgotten", true}});
   return 0;
 }
 
 int migrate(const Invocation& line, const Surroundings& with) {
   if (line.print) {
-    with.out << sqlite_store_schema();
+    const std::string schema = sqlite_store_schema();
+    with.out << (line.json ? to_json_text(boost::json::object{{"sql", schema}}) + "\n" : schema);
     return 0;
   }
   const Config config = with.load_config(line.config_file, line.env_file);
   open_store(config, with.clock)->ping();
-  with.out << fmt::format("the store {} is up to date\n", store_file(config));
+  say(line, with, fmt::format("the store {} is up to date", store_file(config)),
+      {{"store", config.store}, {"up_to_date", true}});
   return 0;
 }
 

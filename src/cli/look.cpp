@@ -55,11 +55,36 @@ std::string indented(const std::string& text) {
   return out;
 }
 
-std::string in_words(const Finding& finding) {
+/// What `validate` ends with.
+struct Verdict {
+  std::size_t connections = 0, syncs = 0;
+  std::vector<std::string> errors;
+};
+
+std::string in_words(const Verdict& verdict, const Invocation& line) {
+  return fmt::format("{}: {} connections, {} syncs: {}\n", line.config_file, verdict.connections,
+                     verdict.syncs,
+                     verdict.errors.empty() ? "right" : fmt::format("{} to mend", verdict.errors.size()));
+}
+
+boost::json::object to_json(const Verdict& verdict, const Invocation& line) {
+  boost::json::array errors(verdict.errors.begin(), verdict.errors.end());
+  return {{"config", line.config_file},
+          {"connections", verdict.connections},
+          {"syncs", verdict.syncs},
+          {"errors", std::move(errors)}};
+}
+
+std::string place_of(const Finding& finding) {
   std::string where;
   if (!finding.sync.empty()) where = finding.sync + ": ";
   if (!finding.table.empty()) where += finding.table + ": ";
-  return fmt::format("{}: {}{}\n{}", word_of(finding.severity), where, finding.text, indented(finding.ddl));
+  return where;
+}
+
+std::string in_words(const Finding& finding) {
+  return fmt::format("{}: {}{}\n{}", word_of(finding.severity), place_of(finding), finding.text,
+                     indented(finding.ddl));
 }
 
 boost::json::object to_json(const Finding& finding) {
@@ -68,6 +93,23 @@ boost::json::object to_json(const Finding& finding) {
           {"table", finding.table},
           {"text", finding.text},
           {"ddl", finding.ddl}};
+}
+
+/// Reads the file, and online looks at all that it names; prints what is found there as it goes.
+void judge(const Invocation& line, const Surroundings& with, Verdict& verdict) {
+  const Config config = with.load_config(line.config_file, line.env_file);
+  verdict.connections = config.connections.size();
+  verdict.syncs = config.syncs.size();
+  (void)store_file(config);  // throws for a store that is not supported
+  const ScratchStore store(with.clock);
+  Engine engine({*store, with.providers, with.clock, config, {}});
+  engine.apply_config();
+  if (!line.online) return;
+  for (const Finding& finding : engine.validate_online({})) {
+    with.out << (line.json ? to_json_text(to_json(finding)) + "\n" : in_words(finding)) << std::flush;
+    if (finding.severity == Finding::Severity::error)
+      verdict.errors.push_back(place_of(finding) + finding.text);
+  }
 }
 
 // --- discover ---
@@ -190,22 +232,16 @@ std::string in_words(const Provider& provider) {
 }  // namespace
 
 int validate(const Invocation& line, const Surroundings& with) {
-  const Config config = with.load_config(line.config_file, line.env_file);
-  (void)store_file(config);  // throws for a store that is not supported
-  const ScratchStore store(with.clock);
-  Engine engine({*store, with.providers, with.clock, config, {}});
-  engine.apply_config();
-  std::size_t errors = 0;
-  if (line.online) {
-    for (const Finding& finding : engine.validate_online({})) {
-      with.out << (line.json ? to_json_text(to_json(finding)) + "\n" : in_words(finding)) << std::flush;
-      if (finding.severity == Finding::Severity::error) ++errors;
-    }
+  Verdict verdict;
+  try {
+    judge(line, with, verdict);
+  } catch (const Error& error) {
+    // Who asked for JSON gets what is wrong with the file as the answer, like what is wrong online.
+    if (!line.json || error.kind() != ErrorKind::bad_config) throw;
+    verdict.errors.push_back(error.what());
   }
-  if (!line.json)
-    with.out << fmt::format("{}: {} connections, {} syncs: {}\n", line.config_file, config.connections.size(),
-                            config.syncs.size(), errors == 0 ? "right" : fmt::format("{} to mend", errors));
-  return errors == 0 ? 0 : 2;
+  with.out << (line.json ? to_json_text(to_json(verdict, line)) + "\n" : in_words(verdict, line));
+  return verdict.errors.empty() ? 0 : 2;
 }
 
 int check(const Invocation& line, const Surroundings& with) {
