@@ -117,6 +117,8 @@ SyncDefinition definition_from_json(const std::string& json);
 /// transforms, filters, delete policy, where another one means a full re-read.
 std::string data_fingerprint(const SyncDefinition& sync, const TableMapping& table);
 std::string shape_fingerprint(const TableMapping& table);
+/// The same with the fields that come out, which change where a mapping takes every field of its source.
+std::string shape_fingerprint(const TableMapping& table, const Schema& outgoing);
 
 /// "every 5 minutes" as a duration; months are 30 days, years 365. Throws Error(bad_config).
 Duration parse_schedule(const std::string& schedule);

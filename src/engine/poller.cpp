@@ -31,6 +31,16 @@ void Poller::request_stop() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
+/// Ends with the look, whatever comes of it: a sync that stayed in the list would never be looked at again.
+struct Poller::Turn {
+  Poller& poller;
+  const std::string& sync_id;
+  ~Turn() {
+    const std::lock_guard lock(poller.mutex_);
+    poller.looking_at_.erase(sync_id);
+  }
+};
+
 void Poller::poll(std::stop_token stop) {
   while (!stop.stop_requested()) {
     try {
@@ -39,10 +49,9 @@ void Poller::poll(std::stop_token stop) {
         parts_.clock.sleep(kIdle, stop);
         continue;
       }
+      const Turn turn{*this, sync->id};
       look_at(*sync, stop);
-      const std::lock_guard lock(mutex_);
-      looking_at_.erase(sync->id);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       log::error("The store cannot be read; trying again.", {{"error", error.what()}});
       parts_.clock.sleep(kIdle, stop);
     }
@@ -82,7 +91,7 @@ void Poller::note_success(const Sync& sync) {
     const std::lock_guard lock(mutex_);
     troubles_.erase(sync.source);
   }
-  parts_.store.polled(sync.id, parts_.store.clock().now(), next_look(sync), 0, sync.message);
+  parts_.store.polled(sync.id, parts_.store.clock().now(), next_look(sync), 0, "");
 }
 
 bool Poller::connection_waits(const Sync& sync) {

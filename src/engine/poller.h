@@ -24,6 +24,7 @@ class Poller {
   void request_stop();
 
  private:
+  struct Turn;
   void poll(std::stop_token stop);
   /// The next sync whose time has come and that no other thread looks at.
   std::optional<Sync> take_due();
