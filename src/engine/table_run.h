@@ -55,6 +55,8 @@ class TableRun {
   void prepare();
   void check_fingerprints();
   void prepare_destination();
+  Prepared prepare_known(const DestinationSpec& spec);
+  void read_again_once_mended();
   void note_ownership();
   void open_source();
   void begin_again(const std::string& why);
@@ -76,6 +78,7 @@ class TableRun {
   std::unique_ptr<BatchWriter> writer_;
   MappingState state_;
   bool forget_everything_ = false;  ///< the next commit starts from nothing
+  bool made_anew_ = false;          ///< the destination table was there once and is empty now
   bool owned_now_ = false;          ///< the destination table became ours in this run
   std::vector<Key> entered_;        ///< keys this run put into quarantine
   bool has_quarantine_ = false;
