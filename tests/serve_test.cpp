@@ -55,11 +55,13 @@ syncs:
                              here_->connection(), there_->connection(), kSyncId, schedule));
   }
 
-  void add_people(int count) {
+  /// `when`: a modifier of SQLite's, "-1 day".
+  void add_people(int count, const std::string& when = "+0 days") {
     source_->execute(fmt::format(
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {0})"
-        "INSERT INTO people(name) SELECT 'person ' || n FROM numbers",
-        count));
+        "INSERT INTO people(name, updated_at)"
+        " SELECT 'person ' || n, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '{1}') FROM numbers",
+        count, when));
   }
 
   /// Of the destination's table, which the program makes.
@@ -207,7 +209,8 @@ TEST_F(Serving, LetsARunBesideItQueueItsJobAndWait) {
 }
 
 TEST_F(Serving, HandsALoadBackWhenItIsAskedToStopAndGoesOnWithItLater) {
-  add_people(200'000);
+  // Long ago: what is recent is read again after a load, which would not tell whether the load began anew.
+  add_people(200'000, "-1 day");
   Service first = serve();
   first.process.wait_until("the load has begun", [this] { return copied() > 0; });
   EXPECT_EQ(first.stop(10s), Exit{0});

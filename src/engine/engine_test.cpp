@@ -184,37 +184,6 @@ TEST_F(EngineTest, FailsRatherThanQuarantineATable) {
   expect_equal();
 }
 
-TEST_F(EngineTest, WaitsWithForeignKeysUntilTheOtherTableIsThere) {
-  MemoryTable towns;
-  towns.name = "towns";
-  towns.fields = {memory_field("town", Type::text, false), memory_field("updated_at", Type::timestamp_tz)};
-  towns.key = {"town"};
-  towns.cursor = "updated_at";
-  from_.create_table(towns);
-  from_.put("towns", {Value::text("Ulm"), instant(from_.now())});
-
-  MemoryTable people = from_.table("people");
-  people.fields.pop_back();
-  people.cursor.clear();
-  people.foreign_keys = {{{"city"}, "towns"}};
-  to_.create_table(people);
-  towns.fields.pop_back();
-  towns.cursor.clear();
-  to_.create_table(towns);
-
-  for (int id = 1; id <= 200; ++id) put(id, "row");
-  TableMapping town_mapping;
-  town_mapping.source = town_mapping.destination = "towns";
-  town_mapping.fields = {{"town", {"town"}, "", {}, std::nullopt}};
-  const SyncReport report = run(sync_of({people_mapping(), town_mapping}));
-  EXPECT_EQ(report.status, "completed") << report.error;
-  EXPECT_EQ(report.figures.quarantined, 0);
-  EXPECT_EQ(report.figures.written, 201);
-  EXPECT_TRUE(report.figures.add_up());
-  EXPECT_EQ(report.in_quarantine, 0u);
-  expect_equal();
-}
-
 TEST_F(EngineTest, RefusesALargeTableWithoutALastModifiedField) {
   MemoryTable plain;
   plain.name = "plain";

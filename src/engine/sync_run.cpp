@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "engine/held_lease.h"
 #include "engine/retry_policy.h"
+#include "engine/table_order.h"
 #include "engine/table_run.h"
 
 namespace syncflow {
@@ -54,16 +55,12 @@ class SyncRun {
                        parts_.on_progress,
                        left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
                        [this] { return others_wait(); }};
-    std::vector<std::unique_ptr<TableRun>> ran;
-    for (const TableMapping& mapping : definition_.tables) {
-      ran.push_back(std::make_unique<TableRun>(context, mapping));
-      attempt(mapping, [&] { ran.back()->run(); });
-      if (failure_ && ends_the_run(failure_->kind())) break;
-    }
-    // Rows that waited for other tables' rows: those are there now.
-    for (std::size_t i = 0; i < ran.size() && !(failure_ && ends_the_run(failure_->kind())); ++i)
-      if (completed_[i]) attempt(definition_.tables[i], [&] { ran[i]->retry_quarantine(); });
-    for (const auto& table : ran) collect(*table);
+    std::vector<std::unique_ptr<TableRun>> tables;
+    for (const TableMapping& mapping : definition_.tables)
+      tables.push_back(std::make_unique<TableRun>(context, mapping));
+    carry(tables, *destination);
+    for (const auto& table : tables)
+      if (table->began()) collect(*table);
     if (!message_.empty()) parts_.store.set_message(claim_.sync.id, join(message_, "\n"));
     if (held_) throw HoldError(*held_);
     if (failure_) throw Error(*failure_);
@@ -80,6 +77,43 @@ class SyncRun {
     return false;
   }
 
+  /// Rows of tables that others refer to come first and go last.
+  void carry(const std::vector<std::unique_ptr<TableRun>>& tables, Connection& destination) {
+    const std::vector<std::size_t> order = order_of_tables(destination);
+    std::vector<TableRun*> reading;
+    for (const std::size_t i : order) reading.push_back(tables[i].get());
+    const auto read = each(reading, [](TableRun& table) { table.run(); });
+    std::vector<TableRun*> removing(read.rbegin(), read.rend());
+    std::vector<TableRun*> waiting = each(removing, [](TableRun& table) { table.remove_missing(); });
+    // Rows that waited for other rows: those are there now, or gone. What one pass settles may be what the
+    // next one needs.
+    for (bool first = true, settled = true; settled && !waiting.empty(); first = false) {
+      settled = false;
+      waiting = each(waiting, [&](TableRun& table) { settled |= table.retry_quarantine(first); });
+    }
+  }
+
+  /// Those that went well. Stops at what ends the run.
+  template <typename Work>
+  std::vector<TableRun*> each(const std::vector<TableRun*>& tables, Work work) {
+    std::vector<TableRun*> well;
+    for (TableRun* table : tables) {
+      if (failure_ && ends_the_run(failure_->kind())) return {};
+      if (attempt(*table, work)) well.push_back(table);
+    }
+    return failure_ && ends_the_run(failure_->kind()) ? std::vector<TableRun*>{} : well;
+  }
+
+  std::vector<std::size_t> order_of_tables(Connection& destination) const {
+    std::vector<Reference> references;
+    if (definition_.tables.size() > 1) {
+      std::vector<std::string> names;
+      for (const TableMapping& mapping : definition_.tables) names.push_back(mapping.destination);
+      references = destination.references(names);
+    }
+    return order_of_writing(definition_.tables, references);
+  }
+
   /// Fairness: a long run makes room after its batch.
   bool others_wait() const {
     if (parts_.clock.monotonic() - started_ < kTurn) return false;
@@ -88,20 +122,21 @@ class SyncRun {
   }
 
   template <typename Work>
-  void attempt(const TableMapping& mapping, Work work) {
-    bool done = false;
+  bool attempt(TableRun& table, Work work) {
     try {
-      work();
-      done = true;
+      work(table);
+      table.rest();
+      return true;
     } catch (const HoldError& error) {
       if (!held_ && !failure_) held_ = error;
     } catch (const Error& error) {
-      log::warn("A table could not be brought up to date.",
-                {{"sync", definition_.name}, {"table", mapping.name()}, {"error", error.what()}});
+      if (error.kind() != ErrorKind::cancelled)
+        log::warn("A table could not be brought up to date.",
+                  {{"sync", definition_.name}, {"table", table.name()}, {"error", error.what()}});
       // What ends the run goes before what merely fails it.
-      if (!failure_ || ends_the_run(error.kind())) failure_ = error.while_doing(mapping.name());
+      if (!failure_ || ends_the_run(error.kind())) failure_ = error.while_doing(table.name());
     }
-    completed_.push_back(done);
+    return false;
   }
 
   void collect(const TableRun& table) {
@@ -118,7 +153,6 @@ class SyncRun {
   HeldLease& lease_;
   const std::chrono::steady_clock::time_point started_;
   SyncReport report_;
-  std::vector<bool> completed_;
   std::vector<std::string> message_;
   std::optional<Error> failure_;
   std::optional<HoldError> held_;

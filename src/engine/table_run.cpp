@@ -43,6 +43,7 @@ TableRun::TableRun(RunContext& context, const TableMapping& mapping)
 TableRun::~TableRun() = default;
 
 void TableRun::run() {
+  began_ = true;
   prepare();
   const BatchPolicy& policy = context_.sync.batch;
   ReadAhead reading(*source_, {policy.rows ? policy.rows : kAutoRows, policy.bytes, 1});
@@ -56,7 +57,7 @@ void TableRun::run() {
     if (policy.interval.count() > 0) context_.clock.sleep(policy.interval, context_.lease.stop_token());
   }
   reading.finish();
-  end_listing();
+  if (plan_.source.strategy == Strategy::diff) missing_ = tracker_->missing();
 }
 
 void TableRun::prepare() {
@@ -75,6 +76,12 @@ void TableRun::prepare() {
   mapper_ = std::make_unique<Mapper>(mapping_, source_->schema());
   prepare_destination();
   open_source();
+  open_writer();
+  note_ownership();
+  has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
+}
+
+void TableRun::open_writer() {
   const bool diff = plan_.source.strategy == Strategy::diff;
   tracker_ = std::make_unique<RowTracker>(
       context_.store, context_.sync.id, name_,
@@ -82,8 +89,24 @@ void TableRun::prepare() {
       context_.trusts_rows && !made_anew_ ? RowTracker::Trust::certain : RowTracker::Trust::doubtful,
       state_.generation);
   writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
-  note_ownership();
-  has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
+}
+
+void TableRun::rest() {
+  writer_.reset();
+  tracker_.reset();
+  mapper_.reset();
+  destination_.reset();
+  source_.reset();
+}
+
+/// For what comes after the reading: the source is only asked for rows by key, and needs no position.
+void TableRun::wake() {
+  if (writer_) return;
+  source_ = context_.source.open_source(plan_.source);
+  mapper_ = std::make_unique<Mapper>(mapping_, source_->schema());
+  destination_ = context_.destination.open_destination(destination_spec(mapping_, *mapper_->outgoing()));
+  destination_->prepare();
+  open_writer();
 }
 
 void TableRun::check_fingerprints() {
@@ -215,13 +238,13 @@ void TableRun::carry(Batch batch) {
     throw Error(
         ErrorKind::unavailable,
         fmt::format(
-            "{}: {} of {} rows were refused, which is no odd row: nothing of this batch is counted as done. "
+            "{} of {} rows were refused, which is no odd row: nothing of this batch is counted as done. "
             "The first is key {}, field \"{}\": {}",
-            name_, odd, rows, first.key.to_json(), first.field, first.reason));
+            odd, rows, first.key.to_json(), first.field, first.reason));
   }
   for (RefusedRow& row : carried.refused) {
     failpoint("pipeline.rejection");
-    entered_.push_back(row.key);
+    entered_.insert(row.key.to_json());
     QuarantinedRow entry;
     entry.id = random_uuid();
     entry.sync_id = context_.sync.id;
@@ -235,9 +258,9 @@ void TableRun::carry(Batch batch) {
   }
   if (entered_.size() > kMostDeferred)
     throw Error(ErrorKind::unavailable,
-                fmt::format("{}: more than {} rows wait for rows of other tables; sync those tables "
+                fmt::format("more than {} rows wait for rows of other tables; sync those tables "
                             "too, or drop the foreign keys of {}",
-                            name_, kMostDeferred, mapping_.destination));
+                            kMostDeferred, mapping_.destination));
   if (!commit.quarantined.empty()) has_quarantine_ = true;
   commit.cleared = std::move(carried.settled);
   commit.figures = carried.figures;
@@ -258,20 +281,20 @@ void TableRun::commit(BatchCommit commit) {
   report_.figures += commit.figures;
 }
 
-void TableRun::end_listing() {
-  if (plan_.source.strategy != Strategy::diff) return;
-  const std::vector<RowTracker::Missing> missing = tracker_->missing();
-  for (std::size_t from = 0; from < missing.size(); from += kKeysPerStep) {
+void TableRun::remove_missing() {
+  for (std::size_t from = 0; from < missing_.size(); from += kKeysPerStep) {
     check_stop();
-    const auto first = missing.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto count = std::min(kKeysPerStep, missing.size() - from);
-    remove_missing({first, first + static_cast<std::ptrdiff_t>(count)});
+    wake();
+    const auto first = missing_.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto count = std::min(kKeysPerStep, missing_.size() - from);
+    remove({first, first + static_cast<std::ptrdiff_t>(count)});
   }
+  missing_.clear();
 }
 
 /// Rows that the listing did not show. Each is asked for by key before it is believed to be gone: one that
 /// only left the filter, or came back meanwhile, is no delete.
-void TableRun::remove_missing(const std::vector<RowTracker::Missing>& missing) {
+void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
   BatchCommit commit;
   if (mapping_.deletes != Deletes::ignore) {
     std::vector<Key> keys;
@@ -295,66 +318,73 @@ void TableRun::remove_missing(const std::vector<RowTracker::Missing>& missing) {
     commit.cleared = std::move(carried.settled);
     if (!carried.refused.empty())
       throw Error(ErrorKind::unavailable,
-                  fmt::format("{}: a row that is gone at the source could not be deleted: {}", name_,
+                  fmt::format("a row that is gone at the source could not be deleted: {}",
                               carried.refused.front().reason));
   }
   for (const auto& row : missing) tracker_->forget(row.hash);
   this->commit(std::move(commit));
 }
 
-void TableRun::retry_quarantine() {
-  const auto waiting = context_.store.quarantine_of(context_.sync.id, name_, kQuarantinePerRun);
-  if (waiting.empty()) return;
-  const std::unordered_set<std::string> entered = [&] {
-    std::unordered_set<std::string> keys;
-    for (const Key& key : entered_) keys.insert(key.to_json());
-    return keys;
-  }();
+bool TableRun::retry_quarantine(bool first) {
+  const auto waiting =
+      context_.store.quarantine_of(context_.sync.id, name_, kQuarantinePerRun + entered_.size());
+  bool settled = false;
   for (std::size_t from = 0; from < waiting.size(); from += kKeysPerStep) {
     check_stop();
-    std::vector<Key> keys;
-    std::unordered_map<std::string, const QuarantinedRow*> unsettled;
-    for (std::size_t i = from; i < std::min(from + kKeysPerStep, waiting.size()); ++i) {
-      keys.push_back(waiting[i].key);
-      unsettled[waiting[i].key.to_json()] = &waiting[i];
-    }
-    BatchWriter::Options options;
-    options.tracks_all = plan_.source.strategy == Strategy::diff;
-    options.wants_settled = true;
-    options.tries_again = true;
-    Batch rows = source_->fetch(keys);
-    if (options.tracks_all)
-      for (Change& change : rows.changes) change.watched = true;
-    std::unordered_set<std::string> found;
-    for (const Change& change : rows.changes) found.insert(key_of(rows.schema(), change).to_json());
-    Carried carried = writer_->carry(std::move(rows), options);
-
-    BatchCommit commit;
-    // A row that came to rest moves from `quarantined` to where it went when this run had entered it; an
-    // older one is a change of its own. One that is refused again changes no figure.
-    carried.figures.read -= carried.figures.quarantined;
-    carried.figures.quarantined = 0;
-    for (const Key& key : carried.settled) {
-      if (entered.count(key.to_json()) == 0) continue;
-      --carried.figures.read;
-      --carried.figures.quarantined;
-    }
-    commit.figures = carried.figures;
-    commit.cleared = std::move(carried.settled);
-    for (const Key& key : keys)
-      if (found.count(key.to_json()) == 0) commit.cleared.push_back(key);
-    for (RefusedRow& row : carried.refused) {
-      const std::string key = row.key.to_json();
-      if (entered.count(key) != 0) continue;
-      QuarantinedRow again = *unsettled.at(key);
-      again.field = std::move(row.field);
-      again.reason = std::move(row.reason);
-      again.attempts += 1;
-      again.last_seen_at = context_.clock.now();
-      commit.quarantined.push_back(std::move(again));
-    }
-    this->commit(std::move(commit));
+    wake();
+    const auto begin = waiting.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto count = std::min(kKeysPerStep, waiting.size() - from);
+    settled |= retry({begin, begin + static_cast<std::ptrdiff_t>(count)}, first);
   }
+  return settled;
+}
+
+bool TableRun::retry(const std::vector<QuarantinedRow>& waiting, bool first) {
+  std::vector<Key> keys;
+  std::unordered_map<std::string, const QuarantinedRow*> unsettled;
+  for (const QuarantinedRow& row : waiting) {
+    keys.push_back(row.key);
+    unsettled[row.key.to_json()] = &row;
+  }
+  BatchWriter::Options options;
+  options.tracks_all = plan_.source.strategy == Strategy::diff;
+  options.wants_settled = true;
+  options.tries_again = true;
+  Batch rows = source_->fetch(keys);
+  if (options.tracks_all)
+    for (Change& change : rows.changes) change.watched = true;
+  std::unordered_set<std::string> found;
+  for (const Change& change : rows.changes) found.insert(key_of(rows.schema(), change).to_json());
+  Carried carried = writer_->carry(std::move(rows), options);
+
+  BatchCommit commit;
+  // A row that came to rest moves from `quarantined` to where it went when this run had entered it; an
+  // older one is a change of its own. One that is refused again changes no figure.
+  carried.figures.read -= carried.figures.quarantined;
+  carried.figures.quarantined = 0;
+  for (const Key& key : carried.settled) {
+    if (entered_.erase(key.to_json()) == 0) continue;
+    --carried.figures.read;
+    --carried.figures.quarantined;
+  }
+  commit.figures = carried.figures;
+  commit.cleared = std::move(carried.settled);
+  for (const Key& key : keys)
+    if (found.count(key.to_json()) == 0) commit.cleared.push_back(key);
+  for (RefusedRow& row : carried.refused) {
+    const std::string key = row.key.to_json();
+    // One time of trying counts once, however many passes it takes.
+    if (!first || entered_.count(key) != 0) continue;
+    QuarantinedRow again = *unsettled.at(key);
+    again.field = std::move(row.field);
+    again.reason = std::move(row.reason);
+    again.attempts += 1;
+    again.last_seen_at = context_.clock.now();
+    commit.quarantined.push_back(std::move(again));
+  }
+  const bool settled = !commit.cleared.empty();
+  this->commit(std::move(commit));
+  return settled;
 }
 
 void TableRun::show_progress(const char* phase) {

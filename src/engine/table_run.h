@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/batch_writer.h"
@@ -44,9 +45,19 @@ class TableRun {
   /// Reads until caught up. Stops after a batch, with Error(cancelled), when the lease's token says so.
   void run();
 
-  /// Fetches the rows in quarantine anew and tries them again. Call when every table of the sync has run.
-  void retry_quarantine();
+  /// Strategy diff with deletes: removes the rows that the listing did not show. Call once the tables that refer to
+  /// this one have removed theirs.
+  void remove_missing();
 
+  /// Fetches the rows in quarantine anew and tries them again. Call when every table of the sync has run; again
+  /// (`first` is false) when other rows have come to rest since. Whether some row came to rest.
+  bool retry_quarantine(bool first);
+
+  /// Closes connections and lets go of memory until a member needs them again.
+  void rest();
+
+  const std::string& name() const { return name_; }
+  bool began() const { return began_; }
   const TableReport& report() const { return report_; }
   /// What a person should know: how changes are found, what is slow, what will not fit.
   const std::vector<std::string>& notes() const { return notes_; }
@@ -61,8 +72,10 @@ class TableRun {
   void open_source();
   void begin_again(const std::string& why);
   void carry(Batch batch);
-  void end_listing();
-  void remove_missing(const std::vector<RowTracker::Missing>& missing);
+  void wake();
+  void open_writer();
+  void remove(const std::vector<RowTracker::Missing>& missing);
+  bool retry(const std::vector<QuarantinedRow>& waiting, bool first);
   void commit(BatchCommit commit);
   void show_progress(const char* phase);
   void check_stop() const;
@@ -80,8 +93,10 @@ class TableRun {
   bool forget_everything_ = false;  ///< the next commit starts from nothing
   bool made_anew_ = false;          ///< the destination table was there once and is empty now
   bool owned_now_ = false;          ///< the destination table became ours in this run
-  std::vector<Key> entered_;        ///< keys this run put into quarantine
+  std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
+  std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show
   bool has_quarantine_ = false;
+  bool began_ = false;
   TableReport report_;
   std::vector<std::string> notes_;
   std::chrono::steady_clock::time_point shown_at_{};

@@ -57,6 +57,13 @@ struct TableInfo {
   std::vector<std::string> warnings;
 };
 
+/// A foreign key: rows of `from` need rows of `to`.
+struct Reference {
+  std::string from;
+  std::string to;
+  bool operator==(const Reference&) const = default;
+};
+
 /// One system that can be reached. Opens what works on it; each opened thing has a connection of its own.
 ///
 /// Thread-safe: its members may be called from several threads at once. Members throw Error.
@@ -68,6 +75,12 @@ class Connection {
   virtual Access check() = 0;
   /// The tables that the login can read, or only `table` (Error(not_found), naming the nearest, if there is none such).
   virtual std::vector<TableInfo> discover(const std::string& table = "") = 0;
+  /// The foreign keys among these tables, named as here; a table that does not exist has none. Systems without
+  /// foreign keys leave it at this.
+  virtual std::vector<Reference> references(const std::vector<std::string>& tables) {
+    (void)tables;
+    return {};
+  }
   virtual std::unique_ptr<Source> open_source(const SourceSpec& spec) = 0;
   virtual std::unique_ptr<Destination> open_destination(const DestinationSpec& spec) = 0;
 };

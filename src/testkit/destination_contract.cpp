@@ -405,6 +405,19 @@ TEST_P(DestinationContract, ARowWithoutItsParentIsRefusedUntilTheParentIsThere) 
   expect_rows({{"1"}, {"5"}, {"99"}}, "parents", {"id"});
 }
 
+TEST_P(DestinationContract, TheForeignKeysAmongItsTablesAreTold) {
+  for (const char* name : {"parents", "others"})
+    create_table(name, fmt::format("id {} NOT NULL, PRIMARY KEY (id)", dialect().integer));
+  create_table("children",
+               fmt::format("id {0} NOT NULL, parent {0}, other {0}, PRIMARY KEY (id), FOREIGN KEY (parent) "
+                           "REFERENCES {1} (id), FOREIGN KEY (other) REFERENCES {2} (id)",
+                           dialect().integer, dialect().quoted("parents"), dialect().quoted("others")));
+  EXPECT_EQ(database_->connection().references({"children", "missing", "parents"}),
+            (std::vector<Reference>{{"children", "parents"}}));
+  EXPECT_EQ(database_->connection().references({"children", "others", "parents"}).size(), 2u);
+  EXPECT_TRUE(database_->connection().references({"parents", "others"}).empty());
+}
+
 TEST_P(DestinationContract, ManyRefusedRowsAreEachNamed) {
   create_items(fmt::format(", CHECK ({} <> 'bad')", dialect().quoted("name")));
   BatchBuilder builder(item_schema());

@@ -73,6 +73,16 @@ class MemoryConnection : public Connection {
     return found;
   }
 
+  std::vector<Reference> references(const std::vector<std::string>& tables) override {
+    std::vector<Reference> references;
+    for (const std::string& from : tables)
+      if (database_.has_table(from))
+        for (const MemoryForeignKey& foreign : database_.table(from).foreign_keys)
+          if (std::find(tables.begin(), tables.end(), foreign.table) != tables.end())
+            references.push_back({from, foreign.table});
+    return references;
+  }
+
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {
     made(Call::open_source, spec.table);
     auto reader = std::make_unique<MemoryReader>(database_, spec, resources_.stop);

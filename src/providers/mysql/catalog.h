@@ -92,6 +92,7 @@ struct TableDef {
 struct TableName {
   std::string database;
   std::string table;
+  bool operator==(const TableName&) const = default;
 };
 
 /// Reads tables as the login sees them.
@@ -105,6 +106,8 @@ class Catalog {
   TableDef at(const TableName& name);
   std::vector<TableDef> all(const std::string& database);
   std::vector<std::string> names(const std::string& database);
+  /// The foreign keys of tables in `database`, each as referring and referred table.
+  std::vector<std::pair<TableName, TableName>> references(const std::string& database);
   /// Which table `text` means: one of `database` of that very name, else `other_database.table`.
   TableName resolve(const std::string& text, const std::string& database);
 

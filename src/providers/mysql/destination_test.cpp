@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "providers/mysql/live_test.h"
+#include "providers/mysql/test_live.h"
 
 namespace syncflow::mysql {
 namespace {

@@ -1,7 +1,7 @@
 #include <fmt/core.h>
 
 #include "core/text.h"
-#include "providers/mysql/live_test.h"
+#include "providers/mysql/test_live.h"
 
 namespace syncflow::mysql {
 namespace {

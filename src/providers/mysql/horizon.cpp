@@ -88,13 +88,30 @@ std::set<std::string> Horizon::names_now() {
 bool Horizon::list_fresh(OpenTransactions& out) {
   // A transaction of our own: a list that shows it in the middle of this very statement is of now.
   session_.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-  bool fresh = try_list(out);
-  for (int attempt = 1; !fresh && attempt < kMostTries; ++attempt) {
-    session_.execute(kWaitForANewList);
-    fresh = try_list(out);
+  bool fresh = false;
+  for (int attempt = 1; !fresh && attempt <= kMostTries; ++attempt) {
+    if (attempt > 1) session_.execute(kWaitForANewList);
+    fresh = readable(attempt, [&] { return try_list(out); });
   }
   session_.execute("COMMIT");
   return fresh;
+}
+
+/// MySQL lists no transaction at all while one of them is in a statement that its list has no characters for: bytes,
+/// or text beyond three bytes a character. Such statements are over in a moment, unless they wait for a lock.
+template <typename Read>
+bool Horizon::readable(int attempt, Read read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::conflict) throw;
+    if (attempt < kMostTries) return false;
+    throw Error(ErrorKind::conflict,
+                fmt::format("{}: a statement that another session is in holds bytes or characters for which "
+                            "information_schema.innodb_trx has no place, so that open transactions cannot be "
+                            "listed; it is asked again later",
+                            session_.target().shown()));
+  }
 }
 
 bool Horizon::try_list(OpenTransactions& out) {
@@ -125,13 +142,19 @@ bool Horizon::try_list(OpenTransactions& out) {
 /// A statement that waits for a lock on its table, or for a backup, has fixed its NOW() but has no transaction yet.
 /// Those that have only just begun are left to the overlap: nearly all of them are over in a moment.
 std::vector<WaitingStatement> Horizon::waiting_statements() {
+  std::vector<TextRow> rows;
+  const auto read = [&] {
+    rows = session_.rows(
+        "SELECT CAST(p.ID AS CHAR), CAST(UNIX_TIMESTAMP() - p.TIME AS CHAR) FROM "
+        "information_schema.PROCESSLIST p "
+        "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.ID "
+        "WHERE p.COMMAND IN ('Query', 'Execute') AND p.TIME >= 1 AND p.ID <> CONNECTION_ID() "
+        "AND t.trx_mysql_thread_id IS NULL");
+    return true;
+  };
+  for (int attempt = 1; !readable(attempt, read); ++attempt) session_.execute(kWaitForANewList);
   std::vector<WaitingStatement> out;
-  for (const TextRow& row :
-       session_.rows("SELECT CAST(p.ID AS CHAR), CAST(UNIX_TIMESTAMP() - p.TIME AS CHAR) FROM "
-                     "information_schema.PROCESSLIST p "
-                     "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.ID "
-                     "WHERE p.COMMAND IN ('Query', 'Execute') AND p.TIME >= 1 AND p.ID <> CONNECTION_ID() "
-                     "AND t.trx_mysql_thread_id IS NULL"))
+  for (const TextRow& row : rows)
     out.push_back({row[0].value_or(""), std::strtoll(row[1].value_or("0").c_str(), nullptr, 10)});
   return out;
 }

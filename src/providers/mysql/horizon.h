@@ -44,6 +44,8 @@ class Horizon {
  private:
   bool list_fresh(OpenTransactions& out);
   bool try_list(OpenTransactions& out);
+  template <typename Read>
+  bool readable(int attempt, Read read);
   std::vector<WaitingStatement> waiting_statements();
   Session& session_;
 };

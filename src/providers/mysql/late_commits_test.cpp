@@ -2,7 +2,7 @@
 
 #include <future>
 
-#include "providers/mysql/live_test.h"
+#include "providers/mysql/test_live.h"
 
 namespace syncflow::mysql {
 namespace {
@@ -66,6 +66,31 @@ TEST_P(MysqlLateCommits, RowsOfATransactionThatOnlyReadAtFirstAreFound) {
   }
   writer->execute("COMMIT");
   EXPECT_NE(source->has_changes(end).changed, Changed::no);
+  read_on(*source, end, replica);
+  expect_in_step(replica);
+}
+
+TEST_P(MysqlLateCommits, AStatementOfBytesThatHidesTheListIsWaitedFor) {
+  const auto connection = connect();
+  const auto source = connection->open_source(reading("items", "updated_at"));
+  Replica replica;
+  const Position end = read_on(*source, {}, replica);
+  const auto writer = open_session();
+  writer->execute("START TRANSACTION");
+  writer->execute("INSERT INTO items (id, name) VALUES (2, 'late')");
+  // MySQL has no way to list this statement, and lists no other one beside it.
+  const auto slow = std::async(std::launch::async, [&] {
+    writer->execute("DO _binary'\xff\xfe', '\xF0\x9F\x90\xA2', SLEEP(0.7)");
+    writer->execute("COMMIT");
+  });
+  try {
+    wait_for_state("User sleep");
+  } catch (const Error& error) {
+    // MySQL cannot list the process either: the statement is at work.
+    EXPECT_EQ(error.kind(), ErrorKind::conflict) << error.what();
+  }
+  read_on(*source, end, replica);
+  slow.get();
   read_on(*source, end, replica);
   expect_in_step(replica);
 }

@@ -1,5 +1,8 @@
 #include "providers/mysql/provider.h"
 
+#include <algorithm>
+#include <set>
+
 #include "core/error.h"
 #include "providers/mysql/catalog.h"
 #include "providers/mysql/destination.h"
@@ -30,6 +33,27 @@ class MysqlConnection : public Connection {
     std::vector<TableInfo> tables;
     for (const TableDef& each : catalog.all(database)) tables.push_back(describe(each, each.name));
     return tables;
+  }
+
+  std::vector<Reference> references(const std::vector<std::string>& tables) override {
+    Login login(sessions_, Purpose::look);
+    Catalog catalog(login.session());
+    std::vector<TableName> names;
+    std::set<std::string> databases;
+    for (const std::string& table : tables) {
+      names.push_back(catalog.resolve(table, sessions_->settings().target.database));
+      databases.insert(names.back().database);
+    }
+    const auto find = [&](const TableName& name) {
+      return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+    };
+    std::vector<Reference> references;
+    for (const std::string& database : databases)
+      for (const auto& [referring, referred] : catalog.references(database)) {
+        const std::size_t from = find(referring), to = find(referred);
+        if (from < tables.size() && to < tables.size()) references.push_back({tables[from], tables[to]});
+      }
+    return references;
   }
 
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "providers/mysql/live_test.h"
+#include "providers/mysql/test_live.h"
 #include "providers/mysql/row_query.h"
 
 namespace syncflow::mysql {

@@ -215,4 +215,26 @@ std::vector<TableInfo> discover_tables(const Settings& settings, const std::stri
   return tables;
 }
 
+std::vector<Reference> list_references(const Settings& settings, const std::vector<std::string>& tables,
+                                       std::stop_token stop) {
+  libpq::Session session = log_in(settings, std::move(stop));
+  const libpq::Rows rows = session.execute(
+      "SELECT a.nspname, f.relname, b.nspname, t.relname FROM pg_constraint c"
+      " JOIN pg_class f ON f.oid = c.conrelid JOIN pg_namespace a ON a.oid = f.relnamespace"
+      " JOIN pg_class t ON t.oid = c.confrelid JOIN pg_namespace b ON b.oid = t.relnamespace"
+      " WHERE c.contype = 'f'");
+  const auto find = [&](const TableName& name) {
+    return std::find_if(tables.begin(), tables.end(), [&](const std::string& table) {
+      return parse_table_name(table, settings.schema) == name;
+    });
+  };
+  std::vector<Reference> references;
+  for (int row = 0; row < rows.size(); ++row) {
+    const auto from = find({rows.string(row, 0), rows.string(row, 1)});
+    const auto to = find({rows.string(row, 2), rows.string(row, 3)});
+    if (from != tables.end() && to != tables.end()) references.push_back({*from, *to});
+  }
+  return references;
+}
+
 }  // namespace syncflow::postgresql

@@ -17,6 +17,10 @@ Access check_access(const Settings& settings, std::stop_token stop);
 std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table,
                                        std::stop_token stop);
 
+/// The foreign keys among these tables (Connection::references).
+std::vector<Reference> list_references(const Settings& settings, const std::vector<std::string>& tables,
+                                       std::stop_token stop);
+
 /// Fields that say when a row was last changed, best first: by name, by type, by index.
 std::vector<CursorCandidate> cursor_candidates(const Relation& relation);
 

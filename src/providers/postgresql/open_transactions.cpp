@@ -30,7 +30,8 @@ std::uint64_t full_transaction_number(std::uint64_t low, std::uint64_t next) {
 }
 
 /// The lock that a transaction holds on its own number is let go of after its rows have become visible. Sessions
-/// of no user are the server's own vacuuming. A lock without a session is a prepared transaction's.
+/// of no user are the server's own vacuuming. A lock without a process is a prepared transaction's. A process without
+/// a session has ended or begun between the two lists: its rows are visible by now, or were written after `at`.
 constexpr const char* kOpen = R"sql(
 SELECT coalesce(l.virtualxid, ''), coalesce(l.transactionid::text, ''),
        extract(epoch FROM pg_postmaster_start_time())::bigint, pg_snapshot_xmax(pg_current_snapshot())::text,
@@ -40,8 +41,7 @@ SELECT coalesce(l.virtualxid, ''), coalesce(l.transactionid::text, ''),
    AND l.pid IS DISTINCT FROM pg_backend_pid()
    AND CASE WHEN l.pid IS NULL
             THEN l.transactionid IN (SELECT transaction FROM pg_prepared_xacts WHERE database = current_database())
-            ELSE a.pid IS NULL OR (a.datname = current_database() AND a.usesysid IS NOT NULL
-                                   AND a.application_name <> $1) END)sql";
+            ELSE a.datname = current_database() AND a.usesysid IS NOT NULL AND a.application_name <> $1 END)sql";
 
 }  // namespace
 

@@ -21,6 +21,10 @@ class Database : public Connection {
     return discover_tables(settings_, table, resources_.stop);
   }
 
+  std::vector<Reference> references(const std::vector<std::string>& tables) override {
+    return list_references(settings_, tables, resources_.stop);
+  }
+
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {
     return sql::open_table_source(spec, std::make_unique<Reader>(settings_, spec, resources_.stop),
                                   resources_.clock);

@@ -1,6 +1,7 @@
 #include "providers/sqlite/discovery.h"
 
 #include <fmt/core.h>
+#include <sqlite3.h>
 
 #include <algorithm>
 #include <charconv>
@@ -179,6 +180,21 @@ std::vector<TableInfo> discover_tables(Database& database, const std::string& ta
   for (const std::string& name : table_names(database))
     tables.push_back(describe(database, table_at(database, name), naive_offset));
   return tables;
+}
+
+std::vector<Reference> list_references(Database& database, const std::vector<std::string>& tables) {
+  std::vector<Reference> references;
+  for (const std::string& from : tables) {
+    Statement parents =
+        database.prepare("SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1) ORDER BY \"table\"");
+    parents.bind_text(1, from);
+    while (parents.step()) {
+      const std::string parent = parents.string(0);
+      for (const std::string& to : tables)
+        if (sqlite3_stricmp(parent.c_str(), to.c_str()) == 0) references.push_back({from, to});
+    }
+  }
+  return references;
 }
 
 }  // namespace syncflow::sqlite

@@ -13,4 +13,7 @@ namespace syncflow::sqlite {
 std::vector<TableInfo> discover_tables(Database& database, const std::string& table,
                                        std::chrono::minutes naive_offset);
 
+/// The foreign keys among these tables (Connection::references).
+std::vector<Reference> list_references(Database& database, const std::vector<std::string>& tables);
+
 }  // namespace syncflow::sqlite

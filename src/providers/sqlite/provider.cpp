@@ -25,6 +25,12 @@ class FileConnection : public Connection {
     return discover_tables(*open_file(settings_, resources_.stop), table, settings_.naive_offset);
   }
 
+  std::vector<Reference> references(const std::vector<std::string>& tables) override {
+    // A file that is not there yet is not made by looking at it.
+    if (!file_exists(settings_)) return {};
+    return list_references(*open_file(settings_, resources_.stop), tables);
+  }
+
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {
     return sql::open_table_source(spec, std::make_unique<Reader>(spec, settings_, resources_),
                                   resources_.clock);
