@@ -79,6 +79,8 @@ class Dropped : public Mistakes, public ::testing::WithParamInterface<std::pair<
         GTEST_SKIP() << not_set(variable);
     begin(from, to);
     add_items(1, 50, "first");
+    // Longer ago than any poll would look back by itself.
+    source_->execute("UPDATE items SET updated_at = '2024-01-01 00:00:00' WHERE id <= 40");
     add_tags(1, 10);
     run_syncs();
   }
