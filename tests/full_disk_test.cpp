@@ -22,6 +22,7 @@ class FullDisk : public TwoTables {
   void SetUp() override {
     if (!SmallDisk::obstacle().empty()) GTEST_SKIP() << SmallDisk::obstacle();
     max_retries = 0;
+    batch_rows = 1000;
     disk_.emplace(folder() / "disk", kDiskBytes);
   }
   void TearDown() override {

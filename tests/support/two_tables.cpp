@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <ostream>
+
 namespace syncflow::tests {
 namespace {
 
@@ -35,6 +37,8 @@ const char* name_of(System system) {
   }
   return "";
 }
+
+std::ostream& operator<<(std::ostream& out, System system) { return out << name_of(system); }
 
 const char* variable_of(System system) {
   switch (system) {
@@ -91,7 +95,7 @@ syncs:
     source: here
     destination: there
     schedule: every 1 second
-    batch: {{size: 40}}
+    batch: {{size: {}}}
     retry: {{max_retries: {}}}
     tables:
       - {{source: items, destination: items, strategy: cursor, cursor: updated_at,
@@ -99,7 +103,8 @@ syncs:
       - {{source: tags, destination: tags, strategy: diff, deletes: hard}}
 )",
                            store, engine, here.empty() ? source_database_->connection() : here,
-                           there.empty() ? destination_database_->connection() : there, max_retries));
+                           there.empty() ? destination_database_->connection() : there, batch_rows,
+                           max_retries));
 }
 
 void TwoTables::add_items(int first, int count, const std::string& name) {

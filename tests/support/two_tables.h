@@ -13,6 +13,8 @@ namespace syncflow::tests {
 
 enum class System { sqlite, postgresql, mariadb, mysql };
 const char* name_of(System system);
+/// For the names of tests.
+std::ostream& operator<<(std::ostream& out, System system);
 /// The environment variable that must be set for it, or null.
 const char* variable_of(System system);
 
@@ -47,6 +49,7 @@ class TwoTables : public Scenario {
   std::string engine = "{}";
   std::string here, there;  ///< the connections; empty: those of the databases
   int max_retries = 3;
+  int batch_rows = 40;
 
   System from_ = System::sqlite;
   std::unique_ptr<Database> source_database_, destination_database_;
