@@ -79,7 +79,7 @@ TEST_P(MysqlLateCommits, AStatementOfBytesThatHidesTheListIsWaitedFor) {
   writer->execute("START TRANSACTION");
   writer->execute("INSERT INTO items (id, name) VALUES (2, 'late')");
   // MySQL has no way to list this statement, and lists no other one beside it.
-  const auto slow = std::async(std::launch::async, [&] {
+  auto slow = std::async(std::launch::async, [&] {
     writer->execute("DO _binary'\xff\xfe', '\xF0\x9F\x90\xA2', SLEEP(0.7)");
     writer->execute("COMMIT");
   });
