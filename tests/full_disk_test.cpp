@@ -157,7 +157,7 @@ TEST_F(FullDisk, OfTheStoreIsOutlivedByTheService) {
 }
 
 TEST_F(FullDisk, OfAPostgresqlTablespaceIsNamed) {
-  if (!PostgresqlServer::is_installed()) GTEST_SKIP() << "PostgreSQL's programs are not installed";
+  if (!PostgresqlServer::obstacle().empty()) GTEST_SKIP() << PostgresqlServer::obstacle();
   std::filesystem::permissions(folder(), std::filesystem::perms(0711));
   server_.emplace(folder() / "server");
   source_database_ = make_database(System::sqlite, folder(), "source.db");

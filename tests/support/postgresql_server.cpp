@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 namespace syncflow::tests {
 namespace {
@@ -19,6 +21,13 @@ std::vector<std::string> as_server(std::vector<std::string> command) {
   const std::string id = std::to_string(kNobody);
   command.insert(command.begin(), {"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--"});
   return command;
+}
+
+bool knows_nobody() {
+  std::ifstream map("/proc/self/uid_map");
+  for (std::uint64_t inside = 0, outside = 0, count = 0; map >> inside >> outside >> count;)
+    if (inside <= kNobody && kNobody < inside + count) return true;
+  return false;
 }
 
 /// The cluster, and the server that runs on it.
@@ -41,7 +50,13 @@ Process started(const std::filesystem::path& folder) {
 
 }  // namespace
 
-bool PostgresqlServer::is_installed() { return std::filesystem::exists(std::string(kPrograms) + "initdb"); }
+std::string PostgresqlServer::obstacle() {
+  if (!std::filesystem::exists(std::string(kPrograms) + "initdb"))
+    return fmt::format("PostgreSQL's programs are not in {}", kPrograms);
+  if (::geteuid() == 0 && !knows_nobody())
+    return "root of a user namespace without other users cannot start PostgreSQL, which refuses root";
+  return "";
+}
 
 PostgresqlServer::PostgresqlServer(const std::filesystem::path& folder)
     : folder_(made_folder(folder)), process_(started(folder_)) {

@@ -13,8 +13,8 @@ namespace syncflow::tests {
 /// root it runs as `nobody`, who must be able to pass through the folders above.
 class PostgresqlServer {
  public:
-  /// Whether its programs are installed.
-  static bool is_installed();
+  /// Why there can be none on this machine, for GTEST_SKIP; empty: there can.
+  static std::string obstacle();
 
   explicit PostgresqlServer(const std::filesystem::path& folder);
   ~PostgresqlServer();
