@@ -90,9 +90,9 @@ class TableRun {
   std::unique_ptr<RowTracker> tracker_;
   std::unique_ptr<BatchWriter> writer_;
   MappingState state_;
-  bool forget_everything_ = false;  ///< the next commit starts from nothing
-  bool made_anew_ = false;          ///< the destination table was there once and is empty now
-  bool owned_now_ = false;          ///< the destination table became ours in this run
+  bool forget_everything_ = false;            ///< the next commit starts from nothing
+  bool made_anew_ = false;                    ///< the destination table was there once and is empty now
+  bool owned_now_ = false;                    ///< the destination table became ours in this run
   std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
   std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show
   bool has_quarantine_ = false;
