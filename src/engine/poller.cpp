@@ -20,6 +20,23 @@ constexpr double kJitter = 0.1;
 
 }  // namespace
 
+/// While it lives no other thread looks at the sync. It ends by an error too: when the store is in trouble, a sync
+/// must not be passed over from then on.
+class Poller::Looking {
+ public:
+  Looking(Poller& poller, const std::string& sync_id) : poller_(poller), sync_id_(sync_id) {}
+  ~Looking() {
+    const std::lock_guard lock(poller_.mutex_);
+    poller_.looking_at_.erase(sync_id_);
+  }
+  Looking(const Looking&) = delete;
+  Looking& operator=(const Looking&) = delete;
+
+ private:
+  Poller& poller_;
+  const std::string sync_id_;
+};
+
 Poller::Poller(const EngineParts& parts, int threads) : parts_(parts) {
   for (int i = 0; i < threads; ++i)
     threads_.emplace_back([this](std::stop_token stop) { poll(std::move(stop)); });
@@ -31,16 +48,6 @@ void Poller::request_stop() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-/// Ends with the look, whatever comes of it: a sync that stayed in the list would never be looked at again.
-struct Poller::Turn {
-  Poller& poller;
-  const std::string& sync_id;
-  ~Turn() {
-    const std::lock_guard lock(poller.mutex_);
-    poller.looking_at_.erase(sync_id);
-  }
-};
-
 void Poller::poll(std::stop_token stop) {
   while (!stop.stop_requested()) {
     try {
@@ -49,7 +56,7 @@ void Poller::poll(std::stop_token stop) {
         parts_.clock.sleep(kIdle, stop);
         continue;
       }
-      const Turn turn{*this, sync->id};
+      const Looking looking(*this, sync->id);
       look_at(*sync, stop);
     } catch (const std::exception& error) {
       log::error("The store cannot be read; trying again.", {{"error", error.what()}});

@@ -142,21 +142,17 @@ void TableRun::begin_again(const std::string& why) {
 }
 
 void TableRun::prepare_destination() {
-  destination_ = context_.destination.open_destination(destination_spec(mapping_, *mapper_->outgoing()));
-  const Prepared prepared = destination_->prepare();
+  const DestinationSpec spec = destination_spec(mapping_, *mapper_->outgoing());
+  const bool first = state_.position.empty() && !state_.owned && state_.generation == 0;
+  destination_ = context_.destination.open_destination(spec);
+  // Where everything is read from the start, a table that is missing may be made.
+  const Prepared prepared = state_.position.empty() ? destination_->prepare() : prepare_known(spec);
   notes_.insert(notes_.end(), prepared.warnings.begin(), prepared.warnings.end());
   if (prepared.created)
     log::info("Created a destination table.",
               {{"sync", context_.sync.name}, {"table", mapping_.destination}});
-  const bool first = state_.position.empty() && !state_.owned && state_.generation == 0;
-  if (prepared.created && !first) {
-    const std::string why =
-        fmt::format("destination table {} was gone and is made anew", mapping_.destination);
-    begin_again(why + ", so every row is read again");
-    forget_everything_ = true;
-  } else if (!first) {
-    return refuse_unowned_removals();
-  }
+  if (prepared.created && !first) forget_everything_ = true;
+  else if (!first) return refuse_unowned_removals();
   if (!prepared.created && !prepared.empty) {
     if (mapping_.existing == Existing::refuse)
       throw Error(
@@ -182,6 +178,38 @@ void TableRun::refuse_unowned_removals() const {
                   "its own when a row leaves the filter; use on_leave: keep, existing: replace, or strategy: "
                   "diff for a small table",
                   mapping_.destination));
+}
+
+/// A table that rows were written to. One that went since then is no beginning: made anew it would hold only what
+/// changes from now on.
+Prepared TableRun::prepare_known(const DestinationSpec& spec) {
+  DestinationSpec there = spec;
+  there.create = false;
+  destination_ = context_.destination.open_destination(there);
+  try {
+    return destination_->prepare();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::bad_config && error.kind() != ErrorKind::not_found) throw;
+    read_again_once_mended();
+    if (!spec.create || context_.destination.open_destination(spec)->prepare(true).ddl.empty()) throw;
+  }
+  throw Error(
+      ErrorKind::not_found,
+      fmt::format("destination table {} of connection {} is gone, or hidden from its login, though rows were "
+                  "written there: put it back, and go on with `syncflow resume {}`; without it the sync then "
+                  "makes it anew and fills it from the start",
+                  mapping_.destination, context_.sync.destination, context_.sync.name));
+}
+
+/// A column or table that went took its values along, and comes back without them.
+void TableRun::read_again_once_mended() {
+  BatchCommit commit;
+  commit.mapping = name_;
+  commit.state = state_;
+  commit.state.position = {};
+  commit.state.appending = false;
+  commit.clear_all_rows = forget_everything_;
+  context_.store.commit_batch(context_.lease.lease(), commit);
 }
 
 /// Before the first row is written: after a crash its rows must be known as ours.

@@ -69,6 +69,8 @@ class TableRun {
   void check_what_comes_out();
   void prepare_destination();
   void refuse_unowned_removals() const;
+  Prepared prepare_known(const DestinationSpec& spec);
+  void read_again_once_mended();
   void note_ownership();
   void open_source();
   void begin_again(const std::string& why);
