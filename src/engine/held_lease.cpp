@@ -8,6 +8,8 @@
 namespace syncflow {
 namespace {
 
+using namespace std::chrono_literals;
+
 template <typename TimePoint>
 std::int64_t in_microseconds(TimePoint time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
@@ -41,9 +43,16 @@ void HeldLease::extend() {
 }
 
 void HeldLease::beat(std::stop_token stop) {
-  while (store_.clock().sleep(settings_.heartbeat, stop)) {
+  Duration since{0};
+  const Duration step = std::min<Duration>(settings_.heartbeat, 500ms);
+  while (store_.clock().sleep(step, stop)) {
+    since += step;
     try {
-      extend();
+      // Who cancels a job should not wait for the next heartbeat.
+      if (store_.is_cancelled(lease_) || since >= settings_.heartbeat) {
+        since = {};
+        extend();
+      }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) cancelled_ = true;
       if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::lease_lost) {

@@ -14,7 +14,7 @@ RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::stri
       forgotten_.push_back(row.key);
       return;
     }
-    rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json};
+    rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json, false};
   });
 }
 
@@ -32,13 +32,20 @@ bool RowTracker::applied(const RowHash& key, const RowHash& row) const {
   return found != rows_.end() && found->second.hash == row;
 }
 
+bool RowTracker::met_now(const RowHash& key) const {
+  const auto found = rows_.find(key);
+  return found != rows_.end() && found->second.met_now;
+}
+
 void RowTracker::note(const RowHash& key, const RowHash& row, const Key& key_of_row) {
   const auto found = rows_.find(key);
   if (found == rows_.end() && !keeps_keys() && rows_.size() >= kMostWindowKeys) return;
+  if (found != rows_.end()) found->second.met_now = true;
   if (found != rows_.end() && found->second.hash == row && found->second.generation == generation_) return;
   Row& kept = found != rows_.end() ? found->second : rows_[key];
   kept.hash = row;
   kept.generation = generation_;
+  kept.met_now = true;
   if (keeps_keys() && kept.key_json.empty()) kept.key_json = key_of_row.to_json();
   changed_.push_back({key, row, kept.key_json, generation_});
 }

@@ -39,6 +39,9 @@ class RowTracker {
   /// Whether this very row was applied last.
   bool applied(const RowHash& key, const RowHash& row) const;
 
+  /// Whether it was noted since this tracker was made.
+  bool met_now(const RowHash& key) const;
+
   /// The row was applied (or found applied). Hashes are of the mapped row; `key_of_row`, its key at the
   /// source, is kept where keys are.
   void note(const RowHash& key, const RowHash& row, const Key& key_of_row);
@@ -66,6 +69,7 @@ class RowTracker {
     RowHash hash;
     std::int64_t generation = 0;
     std::string key_json;
+    bool met_now = false;
   };
   Keeps keeps_;
   std::int64_t generation_;

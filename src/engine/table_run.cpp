@@ -144,6 +144,7 @@ void TableRun::begin_again(const std::string& why) {
 void TableRun::prepare_destination() {
   const DestinationSpec spec = destination_spec(mapping_, *mapper_->outgoing());
   const bool first = state_.position.empty() && !state_.owned && state_.generation == 0;
+  if (first) refuse_itself();
   destination_ = context_.destination.open_destination(spec);
   // Where everything is read from the start, a table that is missing may be made.
   const Prepared prepared = state_.position.empty() ? destination_->prepare() : prepare_known(spec);
@@ -167,6 +168,15 @@ void TableRun::prepare_destination() {
   state_.owned = true;
   state_.appending = true;
   owned_now_ = true;
+}
+
+/// One table under two names is filled from itself, and `existing: replace` would empty it.
+void TableRun::refuse_itself() const {
+  const std::string source = context_.source.identify(mapping_.source);
+  if (source.empty() || source != context_.destination.identify(mapping_.destination)) return;
+  throw Error(ErrorKind::bad_config,
+              fmt::format("{} of {} and {} of {} are one and the same table: name another destination",
+                          mapping_.source, context_.sync.source, mapping_.destination, context_.sync.destination));
 }
 
 /// Which rows of a table that others fill are ours is only known where every row is kept track of.

@@ -68,6 +68,7 @@ class TableRun {
   void check_what_is_read();
   void check_what_comes_out();
   void prepare_destination();
+  void refuse_itself() const;
   void refuse_unowned_removals() const;
   Prepared prepare_known(const DestinationSpec& spec);
   void read_again_once_mended();

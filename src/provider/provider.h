@@ -75,6 +75,12 @@ class Connection {
   virtual Access check() = 0;
   /// The tables that the login can read, or only `table` (Error(not_found), naming the nearest, if there is none such).
   virtual std::vector<TableInfo> discover(const std::string& table = "") = 0;
+  /// Names the table as no other table of any system is named, by whatever name it is asked for. Empty: there is no
+  /// such table, or it cannot be told.
+  virtual std::string identify(const std::string& table) {
+    (void)table;
+    return "";
+  }
   /// The foreign keys among these tables, named as here; a table that does not exist has none. Systems without
   /// foreign keys leave it at this.
   virtual std::vector<Reference> references(const std::vector<std::string>& tables) {

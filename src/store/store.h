@@ -119,6 +119,8 @@ class Store {
   /// Extends the lease. Throws Error(lease_lost) when it is no longer ours, Error(cancelled) when every job of
   /// the run was cancelled.
   virtual void heartbeat(const Lease& lease, Duration time) = 0;
+  /// Whether every job of the run was cancelled, or taken from it. Cheap enough to be asked each second.
+  virtual bool is_cancelled(const Lease& lease) = 0;
   /// Ends the run and gives the lease back. Cancelled jobs stay as they are. Throws Error(lease_lost).
   virtual void finish(const Lease& lease, const Outcome& outcome) = 0;
   /// Hands back what earlier processes held and returns how many jobs are pending again. Only for the one

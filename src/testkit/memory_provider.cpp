@@ -73,6 +73,10 @@ class MemoryConnection : public Connection {
     return found;
   }
 
+  std::string identify(const std::string& table) override {
+    return database_.has_table(table) ? database_.identity(table) : "";
+  }
+
   std::vector<Reference> references(const std::vector<std::string>& tables) override {
     std::vector<Reference> references;
     for (const std::string& from : tables)

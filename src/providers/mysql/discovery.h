@@ -11,4 +11,7 @@ TableInfo describe(const TableDef& table, const std::string& name);
 /// What the login may do, in words.
 Access describe_access(Session& session);
 
+/// Server and table (Connection::identify).
+std::string identify(Session& session, const TableDef& table);
+
 }  // namespace syncflow::mysql

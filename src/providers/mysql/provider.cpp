@@ -35,6 +35,13 @@ class MysqlConnection : public Connection {
     return tables;
   }
 
+  std::string identify(const std::string& name) override {
+    Login login(sessions_, Purpose::look);
+    Catalog catalog(login.session());
+    const auto table = catalog.find(catalog.resolve(name, sessions_->settings().target.database));
+    return table ? mysql::identify(login.session(), *table) : "";
+  }
+
   std::vector<Reference> references(const std::vector<std::string>& tables) override {
     Login login(sessions_, Purpose::look);
     Catalog catalog(login.session());

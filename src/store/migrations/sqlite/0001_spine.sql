@@ -72,7 +72,7 @@ CREATE TABLE data_sync_jobs (
               DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2)
                              || '-a' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))),
   sync_id     TEXT NOT NULL COLLATE NOCASE,
-  team_id     TEXT NOT NULL ON CONFLICT REPLACE COLLATE NOCASE DEFAULT '00000000-0000-4000-8000-000000000001',
+  team_id     TEXT NOT NULL ON CONFLICT REPLACE COLLATE NOCASE DEFAULT '',  -- '': the sync's
   provider    TEXT NOT NULL ON CONFLICT REPLACE DEFAULT '',
   status      TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 'pending'
               CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
