@@ -280,6 +280,43 @@ TEST_F(ConfigFile, FillsInVariablesAfterParsing) {
   EXPECT_EQ(config.syncs[0].tables[0].source, "public.customers");
 }
 
+TEST_F(ConfigFile, KeepsReferencesInWhatGoesToTheStore) {
+  environment_ = {{"TOKEN", "s3cr3t"}, {"TABLE", "t"}, {"MINUTES", "5"}};
+  const Config config = load(
+      "connections:\n"
+      "  a: {provider: postgresql, password: \"${TOKEN}\"}\n"
+      "syncs:\n"
+      "  - name: n\n"
+      "    source: a\n"
+      "    destination: a\n"
+      "    schedule: every ${MINUTES} minutes\n"
+      "    tables:\n"
+      "      - source: \"${TABLE}\"\n"
+      "        destination: u\n"
+      "        fields:\n"
+      "          k: {constant: \"${TOKEN}\"}\n"
+      "          x: {from: x, transform: default, params: {value: \"no $${TOKEN} but ${TOKEN}\"}}\n"
+      "        filters: {source: [{field: y, operator: neq, value: \"${TOKEN}\"}]}\n");
+  const SyncDefinition& sync = config.syncs[0];
+  const TableMapping& table = sync.tables[0];
+  EXPECT_EQ(table.fields[0].constant->value(), "s3cr3t");
+  EXPECT_EQ(table.fields[1].params.at("value").value(), "no ${TOKEN} but s3cr3t");
+  EXPECT_EQ(table.filters[0].values[0].value(), "s3cr3t");
+  const std::string json = to_json(sync);
+  EXPECT_EQ(json.find("s3cr3t"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("constant":"${TOKEN}")"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("value":"no $${TOKEN} but ${TOKEN}")"), std::string::npos) << json;
+  EXPECT_EQ(table.source, "t");
+  EXPECT_EQ(sync.schedule, "every 5 minutes");
+  EXPECT_EQ(definition_from_json(json, config.variables), sync);
+}
+
+TEST_F(ConfigFile, NamesAVariableOfASyncThatIsNotSet) {
+  EXPECT_EQ(table_refusal("        fields: {k: {constant: \"${TOKEN}\"}}\n"),
+            "syncflow.yaml:12: syncs[0].tables[0].fields.k.constant: ${TOKEN} is not set; set it in the "
+            "environment or in .env");
+}
+
 TEST_F(ConfigFile, TakesTheEnvironmentBeforeTheEnvFile) {
   environment_ = {{"HOST", "from-environment"}};
   write("some.env", "HOST=from-file\nPASSWORD=from-file\n");

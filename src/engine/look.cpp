@@ -149,7 +149,7 @@ void PlanCache::put(const std::string& name, const TablePlan& plan,
 }
 
 Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop) {
-  const SyncDefinition definition = definition_from_json(sync.definition);
+  const SyncDefinition definition = definition_from_json(sync.definition, parts.config.variables);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
   looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");
