@@ -74,6 +74,7 @@ class Connection {
   /// Logs in and says with which rights.
   virtual Access check() = 0;
   /// The tables that the login can read, or only `table` (Error(not_found), naming the nearest, if there is none such).
+  /// `schema.table` is the same for every way to spell a table.
   virtual std::vector<TableInfo> discover(const std::string& table = "") = 0;
   /// The foreign keys among these tables, named as here; a table that does not exist has none. Systems without
   /// foreign keys leave it at this.
