@@ -236,6 +236,13 @@ const ConnectionConfig* Config::find_connection(std::string_view name) const {
   return found == connections.end() ? nullptr : &*found;
 }
 
+bool Config::is_one_system(std::string_view connection, std::string_view other) const {
+  if (connection == other) return true;
+  const ConnectionConfig* a = find_connection(connection);
+  const ConnectionConfig* b = find_connection(other);
+  return a && b && a->provider == b->provider && a->options == b->options;
+}
+
 const SyncDefinition* Config::find_sync(std::string_view name) const {
   const auto found = std::find_if(syncs.begin(), syncs.end(), [&](const auto& s) { return s.name == name; });
   return found == syncs.end() ? nullptr : &*found;

@@ -47,7 +47,7 @@ class SyncRun {
     RunContext context{parts_.store,
                        parts_.clock,
                        definition_,
-                       parts_.config.syncs,
+                       parts_.config,
                        parts_.provider_of(definition_.source).can,
                        *source,
                        *destination,
