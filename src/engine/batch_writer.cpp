@@ -58,7 +58,7 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     if (change.refusal < 0) return false;
     const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
     carried.refused.push_back(
-        {mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
+        {mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value, {}});
     tracker_.note_refused(hash_key(batch.schema(), change));
     return true;
   });
@@ -75,6 +75,12 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
     if (mapped.left_filter[i] && options.tracks_all && !tracker_.knows(key)) {
       // Never written by this mapping, so nothing has to leave.
       ++carried.figures.filtered;
+      return true;
+    }
+    if (change.operation == Operation::remove && options.tracks_all && !tracker_.knows(key)) {
+      // It was never written, or is gone already.
+      ++carried.figures.unchanged;
+      if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
       return true;
     }
     if (!is_whole(change)) return false;
@@ -107,9 +113,10 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
   for (const Rejection& rejection : result.rejected) {
     refused[rejection.change] = true;
     const Change& change = batch.changes[rejection.change];
+    const RowHash row = hash_row(change.row);
     carried.refused.push_back(
-        {mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
-    refused_[hash_key(batch.schema(), change)] = hash_row(change.row);
+        {mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause, row});
+    refused_[hash_key(batch.schema(), change)] = row;
   }
   for (std::size_t i = 0; i < batch.rows(); ++i) {
     const Change& change = batch.changes[i];

@@ -17,6 +17,7 @@ struct RefusedRow {
   std::string field;
   std::string reason;
   RejectionCause cause = RejectionCause::value;
+  RowHash row{};  ///< as the destination refused it; zeros: it did not get that far
 };
 
 /// What became of one batch.

@@ -178,6 +178,12 @@ std::string shape_fingerprint(const TableMapping& table) {
   return sha256_hex(json::serialize(shape));
 }
 
+std::string shape_fingerprint(const TableMapping& table, const Schema& outgoing) {
+  json::array fields;
+  for (const Field& field : outgoing.fields) fields.push_back(json::array{field.name, name_of(field.type)});
+  return sha256_hex(shape_fingerprint(table) + json::serialize(fields));
+}
+
 Duration parse_schedule(const std::string& schedule) {
   static constexpr Unit kUnits[] = {{"second", 1s},      {"minute", 1min},   {"hour", 1h},
                                     {"day", kDay},       {"week", 7 * kDay}, {"month", 30 * kDay},

@@ -121,6 +121,8 @@ SyncDefinition definition_from_json(const std::string& json, const Variables& va
 /// is given away by the SHA-256 over all of it only.
 std::string data_fingerprint(const SyncDefinition& sync, const TableMapping& table);
 std::string shape_fingerprint(const TableMapping& table);
+/// The same with the fields that come out, which change where a mapping takes every field of its source.
+std::string shape_fingerprint(const TableMapping& table, const Schema& outgoing);
 
 /// "every 5 minutes" as a duration; months are 30 days, years 365. Throws Error(bad_config).
 Duration parse_schedule(const std::string& schedule);

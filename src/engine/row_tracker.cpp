@@ -7,7 +7,13 @@ namespace syncflow {
 RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps,
                        Trust trust, std::int64_t generation)
     : keeps_(keeps), generation_(generation) {
+  if (trust == Trust::nothing) return;
   store.each_row(sync_id, mapping, [&](const RowState& row) {
+    if (keeps_keys() && row.key_json.empty()) {
+      // Noted by another strategy, which keeps no keys: it tells nothing about what is missing.
+      forgotten_.push_back(row.key);
+      return;
+    }
     rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json};
   });
 }

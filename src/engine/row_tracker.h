@@ -24,7 +24,8 @@ class RowTracker {
   /// Whether rows are certain to be at the destination as they were noted. A run that ended between a write and
   /// its commit leaves newer states there, unnoted: should such a row become again what was noted before, it
   /// must be written all the same.
-  enum class Trust { certain, doubtful };
+  /// `nothing`: begins empty, for a table whose rows are written anew.
+  enum class Trust { certain, doubtful, nothing };
 
   RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, Trust trust,
              std::int64_t generation);

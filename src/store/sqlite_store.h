@@ -28,7 +28,7 @@ class SqliteStore : public Store {
   std::vector<Sync> due_syncs(std::size_t limit) override;
   std::optional<Time> next_due() override;
   void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
-              const std::string& message) override;
+              const std::string& trouble) override;
   void set_message(const std::string& sync_id, const std::string& message) override;
   void set_hold(const std::string& sync_id, const Hold& hold) override;
   bool lift_hold(const std::string& sync_id) override;

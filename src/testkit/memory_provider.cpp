@@ -29,9 +29,9 @@ class WatchedSource : public Source {
     calls_.made(Call::has_changes, table_);
     return source_->has_changes(position);
   }
-  Batch fetch(const std::vector<Key>& keys) override {
+  Batch fetch(const std::vector<Key>& keys, std::size_t max_bytes) override {
     calls_.made(Call::fetch, table_);
-    return source_->fetch(keys);
+    return source_->fetch(keys, max_bytes);
   }
   Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) override {
     calls_.made(Call::scan_keys, table_);
