@@ -154,9 +154,9 @@ struct QuarantinedRow {
   Key key;
   std::string field;
   std::string reason;
-  RowHash row_hash{};  ///< of the row as the destination refused it; zeros: source or mapper refused it
   int attempts = 1;
   Time first_seen_at, last_seen_at;
+  RowHash row_hash{};  ///< of the row as the destination refused it; zeros: source or mapper refused it
 };
 
 /// Everything about one batch, committed at once under the epoch.
