@@ -58,10 +58,8 @@ class Look {
     const std::string name = sync_.id + " " + data_fingerprint(sync_, mapping_) + shape_fingerprint(mapping_);
     const auto now = parts_.clock.monotonic();
     if (auto known = plans_.find(name, now)) return std::move(*known);
-    const TableInfo table = connection_.discover(mapping_.source).front();
     TablePlan plan =
-        plan_table(mapping_, parts_.provider_of(sync_.source).can, connection_,
-                   copied_fields(parts_.config.syncs, sync_.source, mapping_.source, table.schema));
+        plan_table(parts_.config, sync_, mapping_, parts_.provider_of(sync_.source).can, connection_);
     plan.source.fields = Mapper::needed_fields(mapping_);
     plans_.put(name, plan, now);
     return plan;
@@ -161,7 +159,7 @@ void PlanCache::put(const std::string& name, const TablePlan& plan,
 }
 
 Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop) {
-  const SyncDefinition definition = definition_from_json(sync.definition);
+  const SyncDefinition definition = definition_from_json(sync.definition, parts.config.variables);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
   looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");

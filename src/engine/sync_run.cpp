@@ -34,7 +34,7 @@ class SyncRun {
  public:
   SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease)
       : parts_(parts),
-        definition_(definition_from_json(claim.sync.definition)),
+        definition_(definition_from_json(claim.sync.definition, parts.config.variables)),
         claim_(claim),
         lease_(lease),
         started_(parts.clock.monotonic()) {}
@@ -47,7 +47,7 @@ class SyncRun {
     RunContext context{parts_.store,
                        parts_.clock,
                        definition_,
-                       parts_.config.syncs,
+                       parts_.config,
                        parts_.provider_of(definition_.source).can,
                        *source,
                        *destination,

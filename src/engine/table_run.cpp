@@ -62,9 +62,7 @@ void TableRun::run() {
 
 void TableRun::prepare() {
   state_ = context_.store.find_mapping(context_.sync.id, name_).value_or(MappingState{});
-  const TableInfo table = context_.source.discover(mapping_.source).front();
-  plan_ = plan_table(mapping_, context_.source_can, context_.source,
-                     copied_fields(context_.all_syncs, context_.sync.source, mapping_.source, table.schema));
+  plan_ = plan_table(context_.config, context_.sync, mapping_, context_.source_can, context_.source);
   notes_ = plan_.warnings;
   report_.strategy = name_of(plan_.source.strategy);
   check_what_is_read();

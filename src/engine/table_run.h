@@ -21,7 +21,7 @@ struct RunContext {
   Store& store;
   Clock& clock;
   const SyncDefinition& sync;
-  const std::vector<SyncDefinition>& all_syncs;
+  const Config& config;
   const Capabilities& source_can;
   Connection& source;
   Connection& destination;

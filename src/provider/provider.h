@@ -74,6 +74,7 @@ class Connection {
   /// Logs in and says with which rights.
   virtual Access check() = 0;
   /// The tables that the login can read, or only `table` (Error(not_found), naming the nearest, if there is none such).
+  /// `schema.table` is the same for every way to spell a table.
   virtual std::vector<TableInfo> discover(const std::string& table = "") = 0;
   /// Names the table as no other table of any system is named, by whatever name it is asked for. Empty: there is no
   /// such table, or it cannot be told.

@@ -29,7 +29,10 @@ class MysqlConnection : public Connection {
     Login login(sessions_, Purpose::look);
     Catalog catalog(login.session());
     const std::string& database = sessions_->settings().target.database;
-    if (!table.empty()) return {describe(catalog.at(catalog.resolve(table, database)), table)};
+    if (!table.empty()) {
+      const TableDef found = catalog.at(catalog.resolve(table, database));
+      return {describe(found, found.database == database ? found.name : found.database + "." + found.name)};
+    }
     std::vector<TableInfo> tables;
     for (const TableDef& each : catalog.all(database)) tables.push_back(describe(each, each.name));
     return tables;
