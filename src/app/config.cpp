@@ -65,12 +65,20 @@ Variables read_variables(const std::string& config_file, const std::string& env_
 
 class ConfigReader {
  public:
-  ConfigReader(const std::string& file, const Registry& providers)
+  ConfigReader(const std::string& file, const Registry& providers, Variables variables)
       : folder_(std::filesystem::path(file).parent_path()), providers_(providers) {
     config_.file = file;
+    config_.variables = std::move(variables);
   }
 
-  Config read(const Reader& root) {
+  Config read(Node document) {
+    fill_in(document, config_.variables, config_.file);
+    read(Reader(document, config_.file, &config_.variables));
+    return std::move(config_);
+  }
+
+ private:
+  void read(const Reader& root) {
     if (root.is_null()) root.fail("the file is empty");
     root.expect_keys({"version", "store", "engine", "connections", "syncs"});
     if (const auto version = root.find("version")) read_version(*version);
@@ -79,10 +87,8 @@ class ConfigReader {
     if (const auto connections = root.find("connections"))
       for (const auto& [name, connection] : connections->members()) read_connection(name, connection);
     if (const auto syncs = root.find("syncs")) read_syncs(*syncs);
-    return std::move(config_);
   }
 
- private:
   static void read_version(const Reader& version) {
     if (version.text() != "1")
       version.fail(fmt::format("this syncflow reads version 1, not \"{}\"", shortened(version.text())));
@@ -222,8 +228,7 @@ Config load_config(const std::string& file, const std::string& env_file, const R
                    const Environment& environment) {
   Node document =
       parse_yaml(read_file(file, "; -c names another file, and examples/ holds some to begin with"), file);
-  fill_in(document, read_variables(file, env_file, environment), file);
-  return ConfigReader(file, providers).read(Reader(document, file));
+  return ConfigReader(file, providers, read_variables(file, env_file, environment)).read(std::move(document));
 }
 
 std::optional<std::string> find_variable(const std::string& name, const std::string& file,

@@ -12,7 +12,7 @@ namespace syncflow::app {
 /// The environment of this process.
 Environment process_environment();
 
-/// Reads syncflow.yaml (docs/configuration.md) with `${NAME}` filled in.
+/// Reads syncflow.yaml (docs/configuration.md) with `${NAME}` filled in; `Config::variables` knows them on.
 ///
 /// `env_file`: the .env file. The usual ".env" may be missing, and is then looked for beside `file`; any other
 /// name must be there. Relative paths of the file (of the store, of options that are paths) are taken from

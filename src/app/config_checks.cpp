@@ -2,11 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <map>
+#include <optional>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "engine/table_spelling.h"
 
 namespace syncflow::app {
 namespace {
@@ -24,69 +24,73 @@ const ConnectionConfig& connection_at(const Reader& place, const Config& config)
                   near.empty() ? "; there are " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
 }
 
-/// A table of a system. Two connections with the same options are one system.
+/// A table as a sync names it.
 struct Place {
-  std::size_t system = 0;
-  std::string table;
-  auto operator<=>(const Place&) const = default;
+  std::string connection, table;
+  TableSpelling spelling;
+
+  Place(std::string connection_name, std::string table_name)
+      : connection(std::move(connection_name)), table(std::move(table_name)), spelling(table) {}
+  std::string name() const { return connection + ": " + table; }  ///< "shop: public.customers"
 };
 
 /// One mapping as an arrow between two tables, and where it stands.
 struct Arrow {
   Place from, to;
-  std::string from_name, to_name;  ///< "shop: public.customers"
   Reader where;
 };
 
+/// Without a login nobody knows which tables two names are, so those that may be one table count as one.
 class Arrows {
  public:
   explicit Arrows(const Config& config) : config_(config) {}
 
   void add(const SyncDefinition& sync, const TableMapping& mapping, const Reader& where) {
-    const Arrow arrow{{system_of(sync.source), mapping.source},
-                      {system_of(sync.destination), mapping.destination},
-                      sync.source + ": " + mapping.source,
-                      sync.destination + ": " + mapping.destination,
-                      where};
+    const Arrow arrow{{sync.source, mapping.source}, {sync.destination, mapping.destination}, where};
     refuse_second(arrow);
     refuse_circle(arrow);
-    into_.emplace(arrow.to, arrow);
+    arrows_.push_back(arrow);
   }
 
  private:
-  std::size_t system_of(const std::string& connection_name) const {
-    const ConnectionConfig& wanted = *config_.find_connection(connection_name);
-    std::size_t index = 0;
-    while (config_.connections[index].provider != wanted.provider ||
-           config_.connections[index].options != wanted.options)
-      ++index;
-    return index;
+  bool may_be_one(const Place& a, const Place& b) const {
+    return a.spelling.may_be(b.spelling) && config_.is_one_system(a.connection, b.connection);
   }
 
   void refuse_second(const Arrow& arrow) const {
-    const auto other = into_.find(arrow.to);
-    if (other == into_.end()) return;
-    arrow.where.at("destination")
-        .fail(fmt::format(
-            "{} is filled from {} already, on line {}; not supported yet: several mappings into one table",
-            arrow.to_name, other->second.from_name, other->second.where.line()));
+    for (const Arrow& other : arrows_) {
+      if (!may_be_one(arrow.to, other.to)) continue;
+      const bool certain = arrow.to.table == other.to.table;
+      arrow.where.at("destination")
+          .fail(fmt::format(
+              "{} {} filled from {} already, on line {}; not supported yet: several mappings into one table",
+              arrow.to.name(), certain ? "is" : fmt::format("may be {}, which is", other.to.name()),
+              other.from.name(), other.where.line()));
+    }
   }
 
-  /// Each table is filled by one arrow at most, so there is one way back.
   void refuse_circle(const Arrow& arrow) const {
-    std::string way = arrow.from_name + " -> " + arrow.to_name;
-    Place at = arrow.from;
-    while (at != arrow.to) {
-      const auto back = into_.find(at);
-      if (back == into_.end()) return;
-      way = back->second.from_name + " -> " + way;
-      at = back->second.from;
+    std::vector<bool> met(arrows_.size(), false);
+    const auto way = way_round(arrow, arrow.from, arrow.from.name() + " -> " + arrow.to.name(), met);
+    if (way) arrow.where.fail(fmt::format("one-way syncs would go round in a circle: {}", *way));
+  }
+
+  /// Goes back from `at` along the arrows until it is where `arrow` leads to. `way`: from `at` on; `met`: arrows that
+  /// need no second visit.
+  std::optional<std::string> way_round(const Arrow& arrow, const Place& at, const std::string& way,
+                                       std::vector<bool>& met) const {
+    if (may_be_one(at, arrow.to)) return way;
+    for (std::size_t i = 0; i < arrows_.size(); ++i) {
+      if (met[i] || !may_be_one(arrows_[i].to, at)) continue;
+      met[i] = true;
+      const Place& before = arrows_[i].from;
+      if (auto round = way_round(arrow, before, before.name() + " -> " + way, met)) return round;
     }
-    arrow.where.fail(fmt::format("one-way syncs would go round in a circle: {}", way));
+    return std::nullopt;
   }
 
   const Config& config_;
-  std::map<Place, Arrow> into_;
+  std::vector<Arrow> arrows_;
 };
 
 void check_names(const std::vector<Reader>& places, const Config& config) {

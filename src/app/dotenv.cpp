@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "engine/variables.h"
 
 namespace syncflow::app {
 namespace {
@@ -120,14 +121,6 @@ class Lines {
 
 std::map<std::string, std::string> parse_dotenv(const std::string& text, const std::string& file) {
   return Lines(text, file).read();
-}
-
-bool is_variable_name(const std::string& name) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
-  return !name.empty() && (name.front() < '0' || name.front() > '9') &&
-         std::all_of(name.begin(), name.end(), fits);
 }
 
 }  // namespace syncflow::app

@@ -14,7 +14,4 @@ namespace syncflow::app {
 /// Throws Error(bad_config) that begins with `file` and the line, and never repeats what stands there.
 std::map<std::string, std::string> parse_dotenv(const std::string& text, const std::string& file);
 
-/// Whether `name` can be a variable: letters, digits and underscores, no digit in front.
-bool is_variable_name(const std::string& name);
-
 }  // namespace syncflow::app

@@ -30,8 +30,8 @@ class Service {
     int out[2];
     int err[2];
     if (pipe(out) != 0 || pipe(err) != 0) throw std::runtime_error("no pipe");
-    // What waits in our buffer would come out of the child's end too.
-    fflush(nullptr);
+    // What a test program has not printed yet, the copy would print before its own lines.
+    fflush(stdout);
     pid_ = fork();
     if (pid_ == 0) {
       dup2(out[1], STDOUT_FILENO);

@@ -1,5 +1,6 @@
 #include "engine/batch_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/failpoint.h"
@@ -20,6 +21,23 @@ void take_out(Mapped& mapped, Predicate goes) {
   }
   changes.resize(kept);
   mapped.left_filter.resize(kept);
+}
+
+bool may_leave(const Mapped& mapped) {
+  return std::find(mapped.left_filter.begin(), mapped.left_filter.end(), true) != mapped.left_filter.end();
+}
+
+/// Rows outside the filter that were not at the destination, so that nothing had to leave.
+std::int64_t never_there(const Mapped& mapped, const WriteResult& result) {
+  std::int64_t removes = 0, left = 0;
+  for (std::size_t i = 0; i < mapped.batch.rows(); ++i) {
+    if (mapped.batch.changes[i].operation != Operation::remove) continue;
+    ++removes;
+    left += mapped.left_filter[i] ? 1 : 0;
+  }
+  for (const Rejection& rejection : result.rejected)
+    if (mapped.batch.changes[rejection.change].operation == Operation::remove) --removes;
+  return std::min(left, removes - static_cast<std::int64_t>(result.deleted));
 }
 
 /// An upsert that keeps a cell of the destination says nothing about the whole row.
@@ -58,7 +76,7 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     if (change.refusal < 0) return false;
     const Refusal& refusal = batch.refusals[static_cast<std::size_t>(change.refusal)];
     carried.refused.push_back(
-        {mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value});
+        {mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value, {}});
     tracker_.note_refused(hash_key(batch.schema(), change));
     return true;
   });
@@ -66,15 +84,24 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
 
 void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Options& options) {
   const bool may_know_refused = !refused_.empty() && !options.tries_again;
-  if (tracker_.empty() && !options.tracks_all && !may_know_refused) return;
+  const bool filters = options.mode == WriteMode::append && may_leave(mapped);
+  if (tracker_.empty() && !options.tracks_all && !may_know_refused && !filters) return;
   const Batch& batch = mapped.batch;
   take_out(mapped, [&](std::size_t i) {
     const Change& change = batch.changes[i];
     if (change.operation == Operation::truncate) return false;
     const RowHash key = hash_key(batch.schema(), change);
-    if (mapped.left_filter[i] && options.tracks_all && !tracker_.knows(key)) {
-      // Never written by this mapping, so nothing has to leave.
+    // Never written by this mapping, so nothing has to leave.
+    const bool never_written =
+        options.tracks_all ? !tracker_.knows(key) : options.mode == WriteMode::append;
+    if (mapped.left_filter[i] && never_written) {
       ++carried.figures.filtered;
+      return true;
+    }
+    if (change.operation == Operation::remove && options.tracks_all && !tracker_.knows(key)) {
+      // It was never written, or is gone already.
+      ++carried.figures.unchanged;
+      if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
       return true;
     }
     if (!is_whole(change)) return false;
@@ -82,12 +109,13 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
     if (may_know_refused) {
       const auto before = refused_.find(key);
       if (before != refused_.end() && before->second == row) {
-        ++carried.figures.unchanged;
+        --carried.figures.read;  // it was counted when it was refused
         return true;
       }
     }
     if (!tracker_.applied(key, row)) return false;
-    ++carried.figures.unchanged;
+    if (tracker_.met_now(key)) --carried.figures.read;
+    else ++carried.figures.unchanged;
     if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
     if (change.watched) tracker_.note(key, row, tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
     return true;
@@ -102,14 +130,17 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
 
   carried.figures.written += static_cast<std::int64_t>(result.written);
   carried.figures.deleted += static_cast<std::int64_t>(result.deleted);
-  carried.figures.unchanged += static_cast<std::int64_t>(result.unchanged);
+  const std::int64_t filtered = never_there(mapped, result);
+  carried.figures.filtered += filtered;
+  carried.figures.unchanged += static_cast<std::int64_t>(result.unchanged) - filtered;
   std::vector<bool> refused(batch.rows(), false);
   for (const Rejection& rejection : result.rejected) {
     refused[rejection.change] = true;
     const Change& change = batch.changes[rejection.change];
+    const RowHash row = hash_row(change.row);
     carried.refused.push_back(
-        {mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause});
-    refused_[hash_key(batch.schema(), change)] = hash_row(change.row);
+        {mapper_.source_key(change), rejection.field, rejection.reason, rejection.cause, row});
+    refused_[hash_key(batch.schema(), change)] = row;
   }
   for (std::size_t i = 0; i < batch.rows(); ++i) {
     const Change& change = batch.changes[i];

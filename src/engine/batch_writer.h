@@ -17,6 +17,7 @@ struct RefusedRow {
   std::string field;
   std::string reason;
   RejectionCause cause = RejectionCause::value;
+  RowHash row{};  ///< as the destination refused it; zeros: it did not get that far
 };
 
 /// What became of one batch.
@@ -29,8 +30,8 @@ struct Carried {
 
 /// Takes batches through mapper, tracker and destination. The tracker then knows what was applied.
 ///
-/// A row that was refused and comes again unchanged (a first load and the first round after it both read what
-/// is recent) is not tried twice; it counts as unchanged.
+/// A row that comes again unchanged in one run (a first load and the first round after it both read what is recent)
+/// is neither written nor counted twice, whether it was applied or refused.
 class BatchWriter {
  public:
   struct Options {

@@ -49,30 +49,39 @@ json::array to_array(const std::vector<std::string>& texts) {
   return array;
 }
 
-json::value to_value(const Filter& filter) {
+/// Which of its texts stands for a free text: what was written, or what that stands for.
+using TextOf = const std::string& (FreeText::*)() const;
+
+json::array to_array(const std::vector<FreeText>& texts, TextOf text_of) {
+  json::array array;
+  for (const FreeText& text : texts) array.emplace_back((text.*text_of)());
+  return array;
+}
+
+json::value to_value(const Filter& filter, TextOf text_of) {
   json::object object{{"field", filter.field}, {"operator", json::string(name_of(filter.op))}};
   if (filter.op == Operator::in || filter.op == Operator::nin) {
-    json::array values = to_array(filter.values);
+    json::array values = to_array(filter.values, text_of);
     if (filter.null_value) values.emplace_back(nullptr);
     object["value"] = std::move(values);
   } else if (filter.null_value) {
     object["value"] = nullptr;
   } else if (!filter.values.empty()) {
-    object["value"] = filter.values.front();
+    object["value"] = (filter.values.front().*text_of)();
   }
   return object;
 }
 
-json::value to_value(const FieldMapping& field) {
+json::value to_value(const FieldMapping& field, TextOf text_of) {
   if (!field.constant && field.transform.empty() && field.params.empty() && field.from.size() == 1)
     return json::string(field.from.front());
   json::object object;
-  if (field.constant) object["constant"] = *field.constant;
+  if (field.constant) object["constant"] = ((*field.constant).*text_of)();
   else object["from"] = to_array(field.from);
   if (!field.transform.empty()) object["transform"] = field.transform;
   if (!field.params.empty()) {
     json::object params;
-    for (const auto& [name, value] : field.params) params[name] = value;
+    for (const auto& [name, value] : field.params) params[name] = (value.*text_of)();
     object["params"] = std::move(params);
   }
   return object;
@@ -81,7 +90,7 @@ json::value to_value(const FieldMapping& field) {
 json::value filters_of(const TableMapping& table) {
   json::object filters;
   json::array source;
-  for (const Filter& filter : table.filters) source.push_back(to_value(filter));
+  for (const Filter& filter : table.filters) source.push_back(to_value(filter, &FreeText::as_written));
   filters["source"] = std::move(source);
   if (table.on_leave != OnLeave::by_deletes) filters["on_leave"] = word(kOnLeaves, table.on_leave);
   return filters;
@@ -101,7 +110,7 @@ json::value to_value(const TableMapping& table) {
   if (!table.stamp.empty()) object["stamp"] = table.stamp;
   if (!table.fields.empty()) {
     json::object fields;
-    for (const FieldMapping& field : table.fields) fields[field.to] = to_value(field);
+    for (const FieldMapping& field : table.fields) fields[field.to] = to_value(field, &FreeText::as_written);
     object["fields"] = std::move(fields);
   }
   if (!table.filters.empty() || table.on_leave != OnLeave::by_deletes) object["filters"] = filters_of(table);
@@ -142,7 +151,15 @@ bool TableMapping::removes_what_leaves() const {
 
 std::string to_json(const SyncDefinition& definition) { return json::serialize(to_value(definition)); }
 
-SyncDefinition definition_from_json(const std::string& text) { return read_sync(Reader(parse_json(text))); }
+SyncDefinition definition_from_json(const std::string& text) {
+  const Node document = parse_json(text);
+  return read_sync(Reader(document));
+}
+
+SyncDefinition definition_from_json(const std::string& text, const Variables& variables) {
+  const Node document = parse_json(text);
+  return read_sync(Reader(document, "", &variables));
+}
 
 std::string data_fingerprint(const SyncDefinition& sync, const TableMapping& table) {
   return sha256_hex(json::serialize(
@@ -152,12 +169,19 @@ std::string data_fingerprint(const SyncDefinition& sync, const TableMapping& tab
 std::string shape_fingerprint(const TableMapping& table) {
   std::vector<std::string> fields, filters;
   for (const FieldMapping& field : table.fields)
-    fields.push_back(json::serialize(json::array{field.to, to_value(field)}));
-  for (const Filter& filter : table.filters) filters.push_back(json::serialize(to_value(filter)));
+    fields.push_back(json::serialize(json::array{field.to, to_value(field, &FreeText::value)}));
+  for (const Filter& filter : table.filters)
+    filters.push_back(json::serialize(to_value(filter, &FreeText::value)));
   json::array shape{to_array(sorted(fields)), to_array(sorted(filters)), word(kDeletes, table.deletes),
                     table.removes_what_leaves()};
   if (table.deletes == Deletes::soft) shape.emplace_back(table.soft_delete);
   return sha256_hex(json::serialize(shape));
+}
+
+std::string shape_fingerprint(const TableMapping& table, const Schema& outgoing) {
+  json::array fields;
+  for (const Field& field : outgoing.fields) fields.push_back(json::array{field.name, name_of(field.type)});
+  return sha256_hex(shape_fingerprint(table) + json::serialize(fields));
 }
 
 Duration parse_schedule(const std::string& schedule) {
@@ -216,6 +240,13 @@ const ConnectionConfig* Config::find_connection(std::string_view name) const {
   const auto found =
       std::find_if(connections.begin(), connections.end(), [&](const auto& c) { return c.name == name; });
   return found == connections.end() ? nullptr : &*found;
+}
+
+bool Config::is_one_system(std::string_view connection, std::string_view other) const {
+  if (connection == other) return true;
+  const ConnectionConfig* a = find_connection(connection);
+  const ConnectionConfig* b = find_connection(other);
+  return a && b && a->provider == b->provider && a->options == b->options;
 }
 
 const SyncDefinition* Config::find_sync(std::string_view name) const {

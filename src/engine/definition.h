@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/options.h"
+#include "engine/free_text.h"
 #include "provider/destination.h"
 #include "provider/source.h"
 #include "store/model.h"
@@ -33,12 +34,12 @@ enum class Operator {
   is_not_null
 };
 
-/// A condition on a source field, three-valued as in SQL. Values are canonical texts of the field's type.
+/// A condition on a source field, three-valued as in SQL. Values stand for canonical texts of the field's type.
 struct Filter {
   std::string field;
   Operator op = Operator::eq;
-  std::vector<std::string> values;  ///< one, several for in and nin, none for is_null and is_not_null
-  bool null_value = false;          ///< the value is null: `is` and `is_not` take it, others match nothing
+  std::vector<FreeText> values;  ///< one, several for in and nin, none for is_null and is_not_null
+  bool null_value = false;       ///< the value is null: `is` and `is_not` take it, others match nothing
   bool operator==(const Filter&) const = default;
 };
 
@@ -47,8 +48,8 @@ struct FieldMapping {
   std::string to;
   std::vector<std::string> from;  ///< source fields; several only for combine and coalesce
   std::string transform;          ///< empty: as it is
-  std::map<std::string, std::string> params;
-  std::optional<std::string> constant;  ///< instead of `from`
+  std::map<std::string, FreeText> params;
+  std::optional<FreeText> constant;  ///< instead of `from`
   bool operator==(const FieldMapping&) const = default;
 };
 
@@ -93,7 +94,7 @@ struct BatchPolicy {
   bool operator==(const BatchPolicy&) const = default;
 };
 
-/// What a sync does. Round-trips through JSON (Sync::definition).
+/// What a sync does. Round-trips through JSON (Sync::definition), free texts as they were written.
 struct SyncDefinition {
   std::string name;
   std::string id;  ///< never empty: given, or UUIDv5(URL namespace, "syncflow:<team_id>/<name>")
@@ -110,13 +111,18 @@ struct SyncDefinition {
 };
 
 std::string to_json(const SyncDefinition& definition);
-/// Throws Error(bad_config).
+/// Throws Error(bad_config). Free texts that hold a variable are not filled in, so that no run can be made from it.
 SyncDefinition definition_from_json(const std::string& json);
+/// The same with them filled in. Throws Error(bad_config) for a variable that is not set.
+SyncDefinition definition_from_json(const std::string& json, const Variables& variables);
 
 /// `data`: source, key and destination table, where another one means a first load; `shape`: fields,
-/// transforms, filters, delete policy, where another one means a full re-read.
+/// transforms, filters, delete policy, where another one means a full re-read. What free texts stand for counts, and
+/// is given away by the SHA-256 over all of it only.
 std::string data_fingerprint(const SyncDefinition& sync, const TableMapping& table);
 std::string shape_fingerprint(const TableMapping& table);
+/// The same with the fields that come out, which change where a mapping takes every field of its source.
+std::string shape_fingerprint(const TableMapping& table, const Schema& outgoing);
 
 /// "every 5 minutes" as a duration; months are 30 days, years 365. Throws Error(bad_config).
 Duration parse_schedule(const std::string& schedule);
@@ -142,7 +148,8 @@ struct EngineSettings {
 
 /// All of syncflow.yaml.
 struct Config {
-  std::string store;  ///< a URL; the file's default is filled in when it is read
+  std::string store;    ///< a URL; the file's default is filled in when it is read
+  Variables variables;  ///< for the definitions that come back from the store
   EngineSettings engine;
   std::vector<ConnectionConfig> connections;
   std::vector<SyncDefinition> syncs;
@@ -155,6 +162,8 @@ struct Config {
   std::vector<SyncLines> lines;
 
   const ConnectionConfig* find_connection(std::string_view name) const;
+  /// Whether two connections, by their names, reach one system: they have the same provider and the same options.
+  bool is_one_system(std::string_view connection, std::string_view other) const;
   const SyncDefinition* find_sync(std::string_view name) const;
   /// "syncflow.yaml:12: sync customers", for sentences about a sync or (with `table`, an index) one of its
   /// tables; without file and line when the sync is not of the file.

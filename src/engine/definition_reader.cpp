@@ -110,10 +110,10 @@ FieldMapping read_field(const std::string& to, const Reader& field) {
   field.expect_keys({"from", "transform", "params", "constant"});
   if (const auto from = field.find("from"))
     mapping.from = from->is_list() ? from->names() : std::vector{from->name()};
-  if (const auto constant = field.find("constant")) mapping.constant = constant->text();
+  if (const auto constant = field.find("constant")) mapping.constant = constant->free_text();
   read_name(field, "transform", mapping.transform);
   if (const auto params = field.find("params"))
-    for (const auto& [name, value] : params->members()) mapping.params[name] = value.text();
+    for (const auto& [name, value] : params->members()) mapping.params[name] = value.free_text();
   check_at(field, [&] { check_transform(mapping); });
   if (const auto params = field.find("params")) check_params(*params, mapping.transform);
   if (mapping.constant && !mapping.transform.empty())
@@ -141,7 +141,7 @@ Operator read_operator(const Reader& place) {
 /// A value of a filter: text, or null.
 void read_filter_value(const Reader& value, Filter& filter) {
   if (value.is_null()) filter.null_value = true;
-  else filter.values.push_back(value.text());
+  else filter.values.push_back(value.free_text());
 }
 
 Filter read_filter(const Reader& place) {

@@ -9,7 +9,7 @@ namespace syncflow {
 ///
 /// Throws Error(bad_config) that names the place, what is wrong and the nearest right word. What the
 /// contract promises and this version lacks is refused with "not supported yet: …". Whether connections,
-/// tables and fields exist is not looked at.
+/// tables and fields exist is not looked at. Free texts are filled in from the reader's variables, if it has any.
 SyncDefinition read_sync(const Reader& sync);
 
 }  // namespace syncflow

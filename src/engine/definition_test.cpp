@@ -102,8 +102,52 @@ TEST(Definition, KeepsEveryDigitOfANumberInJson) {
       R"({"field":"x","operator":"in","value":[1234567890123456789012345678901234567890.10, 1e3, true, null]}]}}]})");
   const Filter& filter = sync.tables[0].filters[0];
   EXPECT_EQ(filter.values,
-            (std::vector<std::string>{"1234567890123456789012345678901234567890.10", "1e3", "true"}));
+            (std::vector<FreeText>{"1234567890123456789012345678901234567890.10", "1e3", "true"}));
   EXPECT_TRUE(filter.null_value);
+}
+
+/// A sync whose constant, filter value and param are `text`, as a config writes it.
+std::string with_texts(const std::string& text) {
+  return R"({"name":"n","source":"s","destination":"d","tables":[{"source":"a","destination":"b","fields":{)"
+         R"("x":{"constant":")" +
+         text + R"("},"y":{"from":["y"],"transform":"default","params":{"value":")" + text +
+         R"("}}},"filters":{"source":[{"field":"z","operator":"in","value":[")" + text + R"("]}]}}]})";
+}
+
+TEST(Definition, KeepsReferencesToVariablesAndNotTheirValuesInJson) {
+  const Variables variables{{}, {{"TOKEN", "s3cr3t"}}, ".env"};
+  const SyncDefinition sync = definition_from_json(with_texts("a ${TOKEN} $${TOKEN}"), variables);
+  const TableMapping& table = sync.tables[0];
+  EXPECT_EQ(table.fields[0].constant->value(), "a s3cr3t ${TOKEN}");
+  EXPECT_EQ(table.fields[1].params.at("value").value(), "a s3cr3t ${TOKEN}");
+  EXPECT_EQ(table.filters[0].values[0].value(), "a s3cr3t ${TOKEN}");
+  const std::string json = to_json(sync);
+  EXPECT_EQ(json.find("s3cr3t"), std::string::npos);
+  EXPECT_EQ(definition_from_json(json, variables), sync);
+  EXPECT_EQ(to_json(definition_from_json(json)), json);
+}
+
+TEST(Definition, FillsInNothingInNamesThatTheStoreGivesBack) {
+  SyncDefinition sync = minimal();
+  sync.tables[0].source = "odd ${TOKEN}";
+  EXPECT_EQ(definition_from_json(to_json(sync), Variables{{}, {{"TOKEN", "x"}}, ""}), sync);
+}
+
+TEST(Definition, SaysWhereAVariableIsNotSet) {
+  EXPECT_EQ(error_of([] { definition_from_json(with_texts("${TOKEN}"), Variables{}); }),
+            "tables[0].fields.x.constant: ${TOKEN} is not set; set it in the environment");
+}
+
+TEST(Fingerprint, ChangesWithWhatAVariableHolds) {
+  const auto shape = [](const std::string& text, const std::string& token) {
+    return shape_fingerprint(
+        definition_from_json(with_texts(text), Variables{{}, {{"TOKEN", token}}, ""}).tables[0]);
+  };
+  EXPECT_NE(shape("${TOKEN}", "one"), shape("${TOKEN}", "other"));
+  EXPECT_EQ(shape("${TOKEN}", "one"), shape("one", ""));
+  EXPECT_EQ(shape("${TOKEN}", "one").find("one"), std::string::npos);
+  EXPECT_EQ(error_of([] { shape_fingerprint(definition_from_json(with_texts("${TOKEN}")).tables[0]); }),
+            "\"${TOKEN}\" was not filled in");
 }
 
 TEST(Definition, SaysWhereTheJsonIsWrong) {

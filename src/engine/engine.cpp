@@ -155,7 +155,7 @@ class OneRound {
         looked = look_for_changes(parts_, plans, sync, stop_);
         wanted = looked.changed || parts_.store.count_quarantine(sync.id) > 0;
         parts_.store.polled(sync.id, parts_.store.clock().now(),
-                            parts_.store.clock().now() + parse_schedule(sync.schedule), 0, sync.message);
+                            parts_.store.clock().now() + parse_schedule(sync.schedule), 0, "");
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled) throw;
         // The job tells it, with retries and holds as for any other.

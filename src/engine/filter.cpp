@@ -102,7 +102,9 @@ void check_filter(const Filter& filter) {
   if (!list && !takes_no_value(filter.op) && count != 1) fail(filter, "it needs one value");
   if (!is_like(filter.op)) return;
   try {
-    for (const std::string& value : filter.values) LikePattern(value, LikePattern::Case::exact);
+    for (const FreeText& value : filter.values)
+      if (value.is_filled())
+        value.read([](const std::string& text) { return LikePattern(text, LikePattern::Case::exact); });
   } catch (const Error& error) {
     fail(filter, error.what());
   }
@@ -123,14 +125,15 @@ Condition::Condition(const Filter& filter, const Schema& source)
 
 void Condition::read_values(const Field& field) {
   const bool folds = filter_.op == Operator::ilike || filter_.op == Operator::nilike;
-  for (const std::string& text : filter_.values) {
+  for (const FreeText& value : filter_.values) {
     if (is_like(filter_.op)) {
-      pattern_.emplace_back(text, folds ? LikePattern::Case::folded : LikePattern::Case::exact);
+      pattern_.emplace_back(value.value(), folds ? LikePattern::Case::folded : LikePattern::Case::exact);
       continue;
     }
     try {
-      values_.push_back(is_number(field.type) ? number(text, field.type, *arena_)
-                                              : literal(field.type, text, *arena_));
+      values_.push_back(value.read([&](const std::string& text) {
+        return is_number(field.type) ? number(text, field.type, *arena_) : literal(field.type, text, *arena_);
+      }));
     } catch (const Error& error) {
       fail(filter_, error.what());
     }

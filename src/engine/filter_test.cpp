@@ -11,17 +11,19 @@ namespace {
 
 using namespace testkit::mapping;
 
+std::vector<FreeText> free_texts(const Texts& values) { return {values.begin(), values.end()}; }
+
 /// What one condition says of one cell of a field of type `type`.
 Truth ask(Type type, Operator op, const Texts& values, const std::string& text, bool null_value = false) {
   const auto schema = table({field("id", Type::int64), field("x", type)});
-  const Condition condition(Filter{"x", op, values, null_value}, *schema);
+  const Condition condition(Filter{"x", op, free_texts(values), null_value}, *schema);
   Arena arena;
   return condition.judge(cell(type, text, arena));
 }
 
 std::string refusal(Type type, Operator op, const Texts& values, bool null_value = false) {
   const auto schema = table({field("id", Type::int64), field("x", type)});
-  return error_of([&] { Condition(Filter{"x", op, values, null_value}, *schema); });
+  return error_of([&] { Condition(Filter{"x", op, free_texts(values), null_value}, *schema); });
 }
 
 TEST(Filter, ComparesWholeNumbersAtTheEdgesOfTheirTypes) {
@@ -201,7 +203,7 @@ TEST(Filter, MatchesAPatternAgainstALongTextWithoutGoingWild) {
 TEST(Filter, DecidesWhatItCanOfValuesInTheSourcesOwnNotation) {
   const auto schema = table({field("id", Type::int64), field("x", Type::timestamp_tz)});
   const auto ask_infinity = [&](Operator op, const Texts& values) {
-    return Condition(Filter{"x", op, values, false}, *schema).judge(Value::native("infinity"));
+    return Condition(Filter{"x", op, free_texts(values), false}, *schema).judge(Value::native("infinity"));
   };
   EXPECT_EQ(ask_infinity(Operator::eq, {"2024-01-01"}), Truth::no);
   EXPECT_EQ(ask_infinity(Operator::nin, {"2024-01-01"}), Truth::yes);

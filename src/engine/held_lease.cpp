@@ -1,12 +1,17 @@
 #include "engine/held_lease.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/log.h"
 
 namespace syncflow {
 namespace {
 
-std::int64_t in_microseconds(std::chrono::steady_clock::time_point time) {
+using namespace std::chrono_literals;
+
+template <typename TimePoint>
+std::int64_t in_microseconds(TimePoint time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
@@ -18,6 +23,7 @@ HeldLease::HeldLease(Store& store, const Lease& lease, const EngineSettings& set
       settings_(settings),
       // The claim was sent before now: a heartbeat at once makes the count exact.
       valid_until_(in_microseconds(store.clock().monotonic())),
+      store_valid_until_(in_microseconds(store.clock().now())),
       on_outer_stop_(std::move(outer), [this] { stop_.request_stop(); }) {
   extend();
   beating_ = std::jthread([this](std::stop_token stop) { beat(std::move(stop)); });
@@ -30,14 +36,23 @@ HeldLease::~HeldLease() {
 
 void HeldLease::extend() {
   const auto sent = store_.clock().monotonic();
+  const Time sent_at = store_.clock().now();
   store_.heartbeat(lease_, settings_.lease);
   valid_until_ = in_microseconds(sent) + settings_.lease.count();
+  store_valid_until_ = in_microseconds(sent_at) + settings_.lease.count();
 }
 
 void HeldLease::beat(std::stop_token stop) {
-  while (store_.clock().sleep(settings_.heartbeat, stop)) {
+  Duration since{0};
+  const Duration step = std::min<Duration>(settings_.heartbeat, 500ms);
+  while (store_.clock().sleep(step, stop)) {
+    since += step;
     try {
-      extend();
+      // Who cancels a job should not wait for the next heartbeat.
+      if (store_.is_cancelled(lease_) || since >= settings_.heartbeat) {
+        since = {};
+        extend();
+      }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) cancelled_ = true;
       if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::lease_lost) {
@@ -51,7 +66,8 @@ void HeldLease::beat(std::stop_token stop) {
 }
 
 std::chrono::milliseconds HeldLease::left() const {
-  const std::int64_t left = valid_until_ - in_microseconds(store_.clock().monotonic());
+  const std::int64_t left = std::min(valid_until_ - in_microseconds(store_.clock().monotonic()),
+                                     store_valid_until_ - in_microseconds(store_.clock().now()));
   return std::chrono::milliseconds(left > 0 ? left / 1000 : 0);
 }
 

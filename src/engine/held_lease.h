@@ -16,7 +16,8 @@ namespace syncflow {
 /// A claim's lease while its run works: beats in a thread of its own, and tells how much time is left.
 ///
 /// The time left is counted on this machine's monotonic clock from before the last heartbeat was sent, so
-/// that it runs out here before it does in the store. When it is lost, or the job is cancelled, `stop_token`
+/// that it runs out here before it does in the store; and on the store's clock, by which the store ends it, in case
+/// that one is put forward. When it is lost, or the job is cancelled, `stop_token`
 /// is triggered. Thread-safe.
 class HeldLease : public Fence {
  public:
@@ -40,7 +41,8 @@ class HeldLease : public Fence {
   Store& store_;
   const Lease lease_;
   const EngineSettings settings_;
-  std::atomic<std::int64_t> valid_until_;  ///< monotonic microseconds
+  std::atomic<std::int64_t> valid_until_;        ///< monotonic microseconds
+  std::atomic<std::int64_t> store_valid_until_;  ///< microseconds of the store's clock
   std::atomic<bool> cancelled_ = false;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> on_outer_stop_;

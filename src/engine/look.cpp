@@ -1,6 +1,6 @@
 #include "engine/look.h"
 
-#include <unordered_set>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "engine/mapper.h"
@@ -33,11 +33,12 @@ class Look {
     const auto state = parts_.store.find_mapping(sync_.id, mapping_.name());
     if (!state || state->position.empty()) return true;
     if (state->fingerprint_data != data_fingerprint(sync_, mapping_)) return true;
-    if (state->fingerprint_shape != shape_fingerprint(mapping_)) return true;
     if (quarantine_is_due()) return true;
     const TablePlan plan = planned();
     strategy_ = plan.source.strategy;
     const auto source = connection_.open_source(plan.source);
+    const Mapper mapper(mapping_, source->schema());
+    if (state->fingerprint_shape != shape_fingerprint(mapping_, *mapper.outgoing())) return true;
     try {
       const Probe probe = source->has_changes(state->position);
       if (probe.changed == Changed::yes) return true;
@@ -57,10 +58,8 @@ class Look {
     const std::string name = sync_.id + " " + data_fingerprint(sync_, mapping_) + shape_fingerprint(mapping_);
     const auto now = parts_.clock.monotonic();
     if (auto known = plans_.find(name, now)) return std::move(*known);
-    const TableInfo table = connection_.discover(mapping_.source).front();
     TablePlan plan =
-        plan_table(mapping_, parts_.provider_of(sync_.source).can, connection_,
-                   copied_fields(parts_.config.syncs, sync_.source, mapping_.source, table.schema));
+        plan_table(parts_.config, sync_, mapping_, parts_.provider_of(sync_.source).can, connection_);
     plan.source.fields = Mapper::needed_fields(mapping_);
     plans_.put(name, plan, now);
     return plan;
@@ -83,7 +82,6 @@ class Look {
                        diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
                        RowTracker::Trust::certain, state.generation);
     Mapper mapper(mapping_, source.schema());
-    std::unordered_set<RowHash> met;
     source.open(state.position);
     for (;;) {
       Batch batch = source.next(kLookRows, kLookBytes);
@@ -93,28 +91,40 @@ class Look {
       const Mapped mapped = mapper.apply(std::move(batch));
       for (std::size_t i = 0; i < mapped.batch.changes.size(); ++i) {
         const Change& change = mapped.batch.changes[i];
-        // What was refused waits in quarantine, by its own schedule.
-        if (change.refusal >= 0) continue;
         const RowHash key = hash_key(mapped.batch.schema(), change);
+        if (change.refusal >= 0) {
+          if (!in_quarantine(mapper.source_key(change))) return false;
+          if (diff) tracker.note_refused(key);
+          continue;
+        }
         if (mapped.left_filter[i] && diff && !tracker.knows(key)) continue;
-        if (!tracker.applied(key, hash_row(change.row)) && !waits_in_quarantine(mapper.source_key(change)))
-          return false;
-        if (diff) tracker.note(key, hash_row(change.row), mapper.source_key(change));
+        const RowHash row = hash_row(change.row);
+        if (!tracker.applied(key, row) && in_quarantine(mapper.source_key(change)) != row) return false;
+        if (diff) tracker.note(key, row, mapper.source_key(change));
       }
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop");
       if (!caught_up) continue;
-      if (diff) return tracker.missing().empty();
+      if (diff) return !has_newly_missing(tracker);
       return parts_.store.commit_look(sync_.id, mapping_.name(), state.position, resume);
     }
   }
 
-  bool waits_in_quarantine(const Key& key) {
+  /// Whether a row is missing that is not known to be undeletable.
+  bool has_newly_missing(const RowTracker& tracker) {
+    for (const RowTracker::Missing& row : tracker.missing())
+      if (!in_quarantine(row.key)) return true;
+    return false;
+  }
+
+  /// The row as the destination refused it, if the key waits in quarantine, by a schedule of its own.
+  std::optional<RowHash> in_quarantine(const Key& key) {
     if (!quarantine_) {
       quarantine_.emplace();
       for (const QuarantinedRow& row : parts_.store.quarantine_of(sync_.id, mapping_.name(), kMostQuarantine))
-        quarantine_->insert(row.key.to_json());
+        quarantine_->emplace(row.key.to_json(), row.row_hash);
     }
-    return quarantine_->count(key.to_json()) != 0;
+    const auto found = quarantine_->find(key.to_json());
+    return found == quarantine_->end() ? std::nullopt : std::optional(found->second);
   }
 
   static constexpr std::size_t kMostQuarantine = 100'000;
@@ -126,7 +136,7 @@ class Look {
   Connection& connection_;
   std::stop_token stop_;
   Strategy strategy_ = Strategy::cursor;
-  std::optional<std::unordered_set<std::string>> quarantine_;
+  std::optional<std::unordered_map<std::string, RowHash>> quarantine_;
 };
 
 /// A table may get a cursor field, or lose one: that is seen after this time at the latest.
@@ -149,7 +159,7 @@ void PlanCache::put(const std::string& name, const TablePlan& plan,
 }
 
 Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop) {
-  const SyncDefinition definition = definition_from_json(sync.definition);
+  const SyncDefinition definition = definition_from_json(sync.definition, parts.config.variables);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
   looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");

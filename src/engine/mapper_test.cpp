@@ -20,7 +20,7 @@ FieldMapping renamed(const std::string& to, const std::string& from) {
   return {to, {from}, "", {}, std::nullopt};
 }
 FieldMapping made(const std::string& to, const std::vector<std::string>& from, const std::string& transform,
-                  const std::map<std::string, std::string>& params = {}) {
+                  const std::map<std::string, FreeText>& params = {}) {
   return {to, from, transform, params, std::nullopt};
 }
 

@@ -11,10 +11,11 @@
 
 namespace syncflow {
 
-Reader::Reader(const Node& node, std::string file) : node_(&node), file_(std::move(file)), line_(node.line) {}
+Reader::Reader(const Node& node, std::string file, const Variables* variables)
+    : node_(&node), file_(std::move(file)), variables_(variables), line_(node.line) {}
 
 Reader::Reader(const Node& node, const Reader& parent, const std::string& step, int line)
-    : node_(&node), file_(parent.file_), path_(parent.path_), line_(line) {
+    : node_(&node), file_(parent.file_), path_(parent.path_), variables_(parent.variables_), line_(line) {
   if (!path_.empty() && step.front() != '[') path_ += '.';
   path_ += step;
 }
@@ -85,6 +86,17 @@ std::vector<Reader> Reader::items() const {
 std::string Reader::text() const {
   if (node_->kind != Node::Kind::scalar) fail(fmt::format("here belongs a text, not {}", sort()));
   return node_->text;
+}
+
+FreeText Reader::free_text() const {
+  const std::string filled = text();
+  try {
+    FreeText free = FreeText::written(node_->written.value_or(filled));
+    if (variables_) free.fill_in(*variables_);
+    return free;
+  } catch (const Error& error) {
+    fail(error.what());
+  }
 }
 
 std::string Reader::name() const {

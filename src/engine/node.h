@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "engine/free_text.h"
 
 namespace syncflow {
 
@@ -17,10 +18,11 @@ struct Member;
 struct Node {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
-  std::string text;             ///< scalar
-  int line = 0;                 ///< 1 is the first; 0: not known
-  std::vector<Node> items;      ///< list
-  std::vector<Member> members;  ///< map, in the order written; no key twice
+  std::string text;                    ///< scalar
+  std::optional<std::string> written;  ///< its text before variables were filled in; empty: none were
+  int line = 0;                        ///< 1 is the first; 0: not known
+  std::vector<Node> items;             ///< list
+  std::vector<Member> members;         ///< map, in the order written; no key twice
 };
 
 struct Member {
@@ -35,11 +37,12 @@ Node parse_json(std::string_view json);
 /// A place in a document: reads what is there, and says in words where it is when that is wrong.
 ///
 /// All members throw Error(bad_config): `syncflow.yaml:12: syncs[0].name: …`. Cheap to copy; the document
-/// must outlive it.
+/// and the variables must outlive it.
 class Reader {
  public:
-  /// `file` begins each sentence; empty: none does.
-  explicit Reader(const Node& node, std::string file = "");
+  /// `file` begins each sentence; empty: none does. `variables` are for free texts; none: those that hold a variable
+  /// are not filled in.
+  explicit Reader(const Node& node, std::string file = "", const Variables* variables = nullptr);
 
   const Node& node() const { return *node_; }
   int line() const { return line_; }
@@ -63,6 +66,8 @@ class Reader {
   std::vector<Reader> items() const;
 
   std::string text() const;
+  /// A text that may hold a secret: kept as it was written too.
+  FreeText free_text() const;
   /// Text that is not empty.
   std::string name() const;
   bool boolean() const;
@@ -80,6 +85,7 @@ class Reader {
   const Node* node_;
   std::string file_;
   std::string path_;
+  const Variables* variables_ = nullptr;
   int line_ = 0;
 };
 

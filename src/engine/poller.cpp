@@ -20,6 +20,23 @@ constexpr double kJitter = 0.1;
 
 }  // namespace
 
+/// While it lives no other thread looks at the sync. It ends by an error too: when the store is in trouble, a sync
+/// must not be passed over from then on.
+class Poller::Looking {
+ public:
+  Looking(Poller& poller, const std::string& sync_id) : poller_(poller), sync_id_(sync_id) {}
+  ~Looking() {
+    const std::lock_guard lock(poller_.mutex_);
+    poller_.looking_at_.erase(sync_id_);
+  }
+  Looking(const Looking&) = delete;
+  Looking& operator=(const Looking&) = delete;
+
+ private:
+  Poller& poller_;
+  const std::string sync_id_;
+};
+
 Poller::Poller(const EngineParts& parts, int threads) : parts_(parts) {
   for (int i = 0; i < threads; ++i)
     threads_.emplace_back([this](std::stop_token stop) { poll(std::move(stop)); });
@@ -39,10 +56,9 @@ void Poller::poll(std::stop_token stop) {
         parts_.clock.sleep(kIdle, stop);
         continue;
       }
+      const Looking looking(*this, sync->id);
       look_at(*sync, stop);
-      const std::lock_guard lock(mutex_);
-      looking_at_.erase(sync->id);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       log::error("The store cannot be read; trying again.", {{"error", error.what()}});
       parts_.clock.sleep(kIdle, stop);
     }
@@ -82,7 +98,7 @@ void Poller::note_success(const Sync& sync) {
     const std::lock_guard lock(mutex_);
     troubles_.erase(sync.source);
   }
-  parts_.store.polled(sync.id, parts_.store.clock().now(), next_look(sync), 0, sync.message);
+  parts_.store.polled(sync.id, parts_.store.clock().now(), next_look(sync), 0, "");
 }
 
 bool Poller::connection_waits(const Sync& sync) {

@@ -24,6 +24,8 @@ class Poller {
   void request_stop();
 
  private:
+  class Looking;
+
   void poll(std::stop_token stop);
   /// The next sync whose time has come and that no other thread looks at.
   std::optional<Sync> take_due();

@@ -7,8 +7,14 @@ namespace syncflow {
 RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps,
                        Trust trust, std::int64_t generation)
     : keeps_(keeps), generation_(generation) {
+  if (trust == Trust::nothing) return;
   store.each_row(sync_id, mapping, [&](const RowState& row) {
-    rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json};
+    if (keeps_keys() && row.key_json.empty()) {
+      // Noted by another strategy, which keeps no keys: it tells nothing about what is missing.
+      forgotten_.push_back(row.key);
+      return;
+    }
+    rows_[row.key] = {trust == Trust::certain ? row.row : RowHash{}, row.generation, row.key_json, false};
   });
 }
 
@@ -26,13 +32,20 @@ bool RowTracker::applied(const RowHash& key, const RowHash& row) const {
   return found != rows_.end() && found->second.hash == row;
 }
 
+bool RowTracker::met_now(const RowHash& key) const {
+  const auto found = rows_.find(key);
+  return found != rows_.end() && found->second.met_now;
+}
+
 void RowTracker::note(const RowHash& key, const RowHash& row, const Key& key_of_row) {
   const auto found = rows_.find(key);
   if (found == rows_.end() && !keeps_keys() && rows_.size() >= kMostWindowKeys) return;
+  if (found != rows_.end()) found->second.met_now = true;
   if (found != rows_.end() && found->second.hash == row && found->second.generation == generation_) return;
   Row& kept = found != rows_.end() ? found->second : rows_[key];
   kept.hash = row;
   kept.generation = generation_;
+  kept.met_now = true;
   if (keeps_keys() && kept.key_json.empty()) kept.key_json = key_of_row.to_json();
   changed_.push_back({key, row, kept.key_json, generation_});
 }

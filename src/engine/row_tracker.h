@@ -24,7 +24,8 @@ class RowTracker {
   /// Whether rows are certain to be at the destination as they were noted. A run that ended between a write and
   /// its commit leaves newer states there, unnoted: should such a row become again what was noted before, it
   /// must be written all the same.
-  enum class Trust { certain, doubtful };
+  /// `nothing`: begins empty, for a table whose rows are written anew.
+  enum class Trust { certain, doubtful, nothing };
 
   RowTracker(Store& store, const std::string& sync_id, const std::string& mapping, Keeps keeps, Trust trust,
              std::int64_t generation);
@@ -37,6 +38,9 @@ class RowTracker {
   bool knows(const RowHash& key) const { return rows_.count(key) != 0; }
   /// Whether this very row was applied last.
   bool applied(const RowHash& key, const RowHash& row) const;
+
+  /// Whether it was noted since this tracker was made.
+  bool met_now(const RowHash& key) const;
 
   /// The row was applied (or found applied). Hashes are of the mapped row; `key_of_row`, its key at the
   /// source, is kept where keys are.
@@ -65,6 +69,7 @@ class RowTracker {
     RowHash hash;
     std::int64_t generation = 0;
     std::string key_json;
+    bool met_now = false;
   };
   Keeps keeps_;
   std::int64_t generation_;

@@ -34,20 +34,20 @@ class SyncRun {
  public:
   SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease)
       : parts_(parts),
-        definition_(definition_from_json(claim.sync.definition)),
+        definition_(definition_from_json(claim.sync.definition, parts.config.variables)),
         claim_(claim),
         lease_(lease),
         started_(parts.clock.monotonic()) {}
 
   /// Throws the first failure once all mappings have had their turn.
   void run() {
-    if (starts_over()) parts_.store.reset_sync(claim_.lease);
+    if (claim_.sync.starts_over) parts_.store.reset_sync(claim_.lease);
     const auto source = parts_.connect(definition_.source, lease_.stop_token());
     const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
     RunContext context{parts_.store,
                        parts_.clock,
                        definition_,
-                       parts_.config.syncs,
+                       parts_.config,
                        parts_.provider_of(definition_.source).can,
                        *source,
                        *destination,
@@ -70,13 +70,6 @@ class SyncRun {
   const SyncDefinition& definition() const { return definition_; }
 
  private:
-  /// A job that asks to load again does so in its first run; later ones go on where that one stood.
-  bool starts_over() {
-    for (const Job& job : claim_.jobs)
-      if (job.trigger == Trigger::resync && parts_.store.runs_of_job(job.id).size() <= 1) return true;
-    return false;
-  }
-
   /// Rows of tables that others refer to come first and go last.
   void carry(const std::vector<std::unique_ptr<TableRun>>& tables, Connection& destination) {
     const std::vector<std::size_t> order = order_of_tables(destination);

@@ -7,6 +7,8 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "engine/retry_policy.h"
+#include "engine/table_spelling.h"
+#include "engine/unicode.h"
 
 namespace syncflow {
 namespace {
@@ -64,6 +66,52 @@ std::vector<std::string> key_of_table(const TableMapping& mapping, const TableIn
   return key;
 }
 
+/// Whether `written`, as a mapping into the same system spells it, is the table that `read` was found to be.
+bool is_same_table(const std::string& written, const std::string& read, const TableInfo& found,
+                   Connection& connection) {
+  if (written == read) return true;
+  const TableSpelling spelling(written);
+  if (!spelling.may_be(TableSpelling(read)) && !spelling.may_be(TableSpelling(found.schema.table)))
+    return false;
+  try {
+    const std::vector<TableInfo> other = connection.discover(written);
+    return !other.empty() && other.front().schema.table == found.schema.table;
+  } catch (const Error& error) {
+    // The table itself was found by this login just now, so what is not to be found is another one.
+    if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::forbidden &&
+        error.kind() != ErrorKind::bad_config)
+      throw;
+    return false;
+  }
+}
+
+/// Whether a mapping into a table of that schema fills the field with what it read elsewhere.
+bool copies_into(const TableMapping& mapping, const Schema& schema, const std::string& name) {
+  const auto is_it = [&](const std::string& spelled) {
+    return spelled == name || (!schema.find(spelled) && to_lower(spelled) == to_lower(name));
+  };
+  if (is_it(mapping.stamp) || (mapping.deletes == Deletes::soft && is_it(mapping.soft_delete))) return false;
+  // Without fields, every field goes under its own name: all of the table's may be among them.
+  return mapping.fields.empty() || std::any_of(mapping.fields.begin(), mapping.fields.end(),
+                                               [&](const FieldMapping& field) { return is_it(field.to); });
+}
+
+/// Fields of the table that a sync of the config fills with copied values.
+std::vector<std::string> copied_fields(const Config& config, const SyncDefinition& reading,
+                                       const std::string& table, const TableInfo& found,
+                                       Connection& connection) {
+  std::vector<std::string> fields;
+  for (const SyncDefinition& sync : config.syncs) {
+    if (!config.is_one_system(sync.destination, reading.source)) continue;
+    for (const TableMapping& mapping : sync.tables) {
+      if (!is_same_table(mapping.destination, table, found, connection)) continue;
+      for (const Field& field : found.schema.fields)
+        if (copies_into(mapping, found.schema, field.name)) fields.push_back(field.name);
+    }
+  }
+  return fields;
+}
+
 std::string field_to_add(const TablePlan& plan) {
   return fmt::format(
       "add a last-modified field, for example a timestamp updated_at that is set on every insert and "
@@ -73,8 +121,8 @@ std::string field_to_add(const TablePlan& plan) {
 
 }  // namespace
 
-TablePlan plan_table(const TableMapping& mapping, const Capabilities& can, Connection& connection,
-                     const std::vector<std::string>& copied) {
+TablePlan plan_table(const Config& config, const SyncDefinition& sync, const TableMapping& mapping,
+                     const Capabilities& can, Connection& connection) {
   TablePlan plan;
   std::vector<TableInfo> found = connection.discover(mapping.source);
   if (found.empty()) throw Error(ErrorKind::not_found, fmt::format("there is no table {}", mapping.source));
@@ -90,6 +138,7 @@ TablePlan plan_table(const TableMapping& mapping, const Capabilities& can, Conne
     plan.source.strategy = Strategy::diff;
     return plan;
   }
+  const std::vector<std::string> copied = copied_fields(config, sync, mapping.source, plan.table, connection);
   if (mapping.strategy == WantedStrategy::cursor || !mapping.cursor.empty()) {
     if (deletes)
       throw Error(ErrorKind::bad_config, fmt::format("table {}: not supported yet: deletes: soft or hard "
@@ -151,25 +200,6 @@ DestinationSpec destination_spec(const TableMapping& mapping, const Schema& inco
   spec.soft_delete = mapping.soft_delete;
   spec.stamp = mapping.stamp;
   return spec;
-}
-
-std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs,
-                                       const std::string& connection, const std::string& table,
-                                       const Schema& schema) {
-  std::vector<std::string> fields;
-  for (const SyncDefinition& sync : syncs) {
-    if (sync.destination != connection) continue;
-    for (const TableMapping& mapping : sync.tables) {
-      if (mapping.destination != table) continue;
-      for (const FieldMapping& field : mapping.fields) fields.push_back(field.to);
-      if (!mapping.fields.empty()) continue;
-      // Every field under its own name: all of the table's may be among them, but for those the
-      // destination sets itself.
-      for (const Field& field : schema.fields)
-        if (field.name != mapping.stamp && field.name != mapping.soft_delete) fields.push_back(field.name);
-    }
-  }
-  return fields;
 }
 
 }  // namespace syncflow

@@ -17,12 +17,13 @@ struct TablePlan {
   std::vector<std::string> warnings;
 };
 
-/// Chooses strategy, cursor field and key (DESIGN 5).
+/// Chooses strategy, cursor field and key (DESIGN 5) of a mapping of `sync`, whose source `connection` is.
 ///
-/// `copied_fields`: fields of the source table that a sync of this store writes; `auto` does not take one
-/// as its cursor. Throws Error(bad_config) for what a person must change, naming it.
-TablePlan plan_table(const TableMapping& mapping, const Capabilities& can, Connection& connection,
-                     const std::vector<std::string>& copied_fields);
+/// `auto` does not take a field as its cursor that a sync of the config fills with copied values; which mappings write
+/// into the table is asked of the system where they spell its name in another way. Throws Error(bad_config) for what a
+/// person must change, naming it.
+TablePlan plan_table(const Config& config, const SyncDefinition& sync, const TableMapping& mapping,
+                     const Capabilities& can, Connection& connection);
 
 /// The table-size rule for strategy diff. Returns a warning or an empty text; sets or clears
 /// `state.outgrown_since`; throws HoldError(table_size) when the table needs a cursor field.
@@ -30,10 +31,5 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
 
 /// What a mapping asks of its destination. `incoming`: what the mapper gives out.
 DestinationSpec destination_spec(const TableMapping& mapping, const Schema& incoming);
-
-/// Fields of `connection`.`table` that one of these syncs fills with copied values.
-std::vector<std::string> copied_fields(const std::vector<SyncDefinition>& syncs,
-                                       const std::string& connection, const std::string& table,
-                                       const Schema& schema);
 
 }  // namespace syncflow

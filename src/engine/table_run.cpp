@@ -62,18 +62,17 @@ void TableRun::run() {
 
 void TableRun::prepare() {
   state_ = context_.store.find_mapping(context_.sync.id, name_).value_or(MappingState{});
-  const TableInfo table = context_.source.discover(mapping_.source).front();
-  plan_ = plan_table(mapping_, context_.source_can, context_.source,
-                     copied_fields(context_.all_syncs, context_.sync.source, mapping_.source, table.schema));
+  plan_ = plan_table(context_.config, context_.sync, mapping_, context_.source_can, context_.source);
   notes_ = plan_.warnings;
   report_.strategy = name_of(plan_.source.strategy);
-  check_fingerprints();
+  check_what_is_read();
   plan_.source.fields = Mapper::needed_fields(mapping_);
   source_ = context_.source.open_source(plan_.source);
   notes_.push_back(fmt::format("{}: {}", mapping_.source, source_->method()));
+  mapper_ = std::make_unique<Mapper>(mapping_, source_->schema());
+  check_what_comes_out();
   const std::string size_warning = apply_size_rule(plan_, *source_, state_, context_.clock.now());
   if (!size_warning.empty()) notes_.push_back(size_warning);
-  mapper_ = std::make_unique<Mapper>(mapping_, source_->schema());
   prepare_destination();
   open_source();
   open_writer();
@@ -82,11 +81,14 @@ void TableRun::prepare() {
 }
 
 void TableRun::open_writer() {
-  const bool diff = plan_.source.strategy == Strategy::diff;
-  tracker_ = std::make_unique<RowTracker>(
-      context_.store, context_.sync.id, name_,
-      diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
-      context_.trusts_rows ? RowTracker::Trust::certain : RowTracker::Trust::doubtful, state_.generation);
+  const auto keeps = plan_.source.strategy == Strategy::diff ? RowTracker::Keeps::every_row_with_its_key
+                                                             : RowTracker::Keeps::window;
+  // Rows of another shape may have equal hashes: those know cells, not what they are called.
+  const auto trust = forget_everything_                         ? RowTracker::Trust::nothing
+                     : context_.trusts_rows && !reads_all_anew_ ? RowTracker::Trust::certain
+                                                                : RowTracker::Trust::doubtful;
+  tracker_ =
+      std::make_unique<RowTracker>(context_.store, context_.sync.id, name_, keeps, trust, state_.generation);
   writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
 }
 
@@ -108,41 +110,48 @@ void TableRun::wake() {
   open_writer();
 }
 
-void TableRun::check_fingerprints() {
+void TableRun::check_what_is_read() {
   const std::string data = data_fingerprint(context_.sync, mapping_);
-  const std::string shape = shape_fingerprint(mapping_);
-  const bool known = !state_.fingerprint_data.empty();
-  if (known && state_.fingerprint_data != data) {
+  if (!state_.fingerprint_data.empty() && state_.fingerprint_data != data) {
     state_ = {};
     forget_everything_ = true;
     notes_.push_back(
         fmt::format("{}: source, key or destination changed, so the table is loaded anew", name_));
-  } else if (known && state_.fingerprint_shape != shape) {
-    begin_again("fields, transforms, filters or deletes changed, so every row is read again");
   }
   state_.fingerprint_data = data;
+}
+
+void TableRun::check_what_comes_out() {
+  const std::string shape = shape_fingerprint(mapping_, *mapper_->outgoing());
+  if (!state_.fingerprint_shape.empty() && state_.fingerprint_shape != shape)
+    begin_again("fields, transforms, filters or deletes changed, so every row is read again");
   state_.fingerprint_shape = shape;
 }
 
-/// Reads everything once more. What diff last saw stays known, so that rows that went meanwhile are still
-/// found missing; their hashes are of the old shape and differ, so that all are written.
+/// Reads and writes everything once more. What diff last saw stays known, so that rows that went meanwhile are still
+/// found missing.
 void TableRun::begin_again(const std::string& why) {
   state_.position = {};
   state_.appending = false;
+  reads_all_anew_ = true;
   notes_.push_back(fmt::format("{}: {}", name_, why));
   log::info("A table is read from its beginning again.",
             {{"sync", context_.sync.name}, {"table", name_}, {"why", why}});
 }
 
 void TableRun::prepare_destination() {
-  destination_ = context_.destination.open_destination(destination_spec(mapping_, *mapper_->outgoing()));
-  const Prepared prepared = destination_->prepare();
+  const DestinationSpec spec = destination_spec(mapping_, *mapper_->outgoing());
+  const bool first = state_.position.empty() && !state_.owned && state_.generation == 0;
+  if (first) refuse_itself();
+  destination_ = context_.destination.open_destination(spec);
+  // Where everything is read from the start, a table that is missing may be made.
+  const Prepared prepared = state_.position.empty() ? destination_->prepare() : prepare_known(spec);
   notes_.insert(notes_.end(), prepared.warnings.begin(), prepared.warnings.end());
   if (prepared.created)
     log::info("Created a destination table.",
               {{"sync", context_.sync.name}, {"table", mapping_.destination}});
-  const bool first = state_.position.empty() && !state_.owned && state_.generation == 0;
-  if (!first) return;
+  if (prepared.created && !first) forget_everything_ = true;
+  else if (!first) return refuse_unowned_removals();
   if (!prepared.created && !prepared.empty) {
     if (mapping_.existing == Existing::refuse)
       throw Error(
@@ -151,12 +160,64 @@ void TableRun::prepare_destination() {
               "destination table {} has rows already and the mapping says existing: refuse; empty it, or say "
               "adopt (match rows by key) or replace (remove them first)",
               mapping_.destination));
-    if (mapping_.existing == Existing::adopt) return;
+    if (mapping_.existing == Existing::adopt) return refuse_unowned_removals();
     destination_->remove_all(context_.lease);
   }
   state_.owned = true;
   state_.appending = true;
   owned_now_ = true;
+}
+
+/// One table under two names is filled from itself, and `existing: replace` would empty it.
+void TableRun::refuse_itself() const {
+  const std::string source = context_.source.identify(mapping_.source);
+  if (source.empty() || source != context_.destination.identify(mapping_.destination)) return;
+  throw Error(ErrorKind::bad_config,
+              fmt::format("{} of {} and {} of {} are one and the same table: name another destination",
+                          mapping_.source, context_.sync.source, mapping_.destination, context_.sync.destination));
+}
+
+/// Which rows of a table that others fill are ours is only known where every row is kept track of.
+void TableRun::refuse_unowned_removals() const {
+  if (state_.owned || plan_.source.strategy == Strategy::diff || !mapping_.removes_what_leaves()) return;
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format("destination table {} had rows before this sync, and strategy cursor cannot tell them from "
+                  "its own when a row leaves the filter; use on_leave: keep, existing: replace, or strategy: "
+                  "diff for a small table",
+                  mapping_.destination));
+}
+
+/// A table that rows were written to. One that went since then is no beginning: made anew it would hold only what
+/// changes from now on.
+Prepared TableRun::prepare_known(const DestinationSpec& spec) {
+  DestinationSpec there = spec;
+  there.create = false;
+  destination_ = context_.destination.open_destination(there);
+  try {
+    return destination_->prepare();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::bad_config && error.kind() != ErrorKind::not_found) throw;
+    read_again_once_mended();
+    if (!spec.create || context_.destination.open_destination(spec)->prepare(true).ddl.empty()) throw;
+  }
+  throw Error(
+      ErrorKind::not_found,
+      fmt::format("destination table {} of connection {} is gone, or hidden from its login, though rows were "
+                  "written there: put it back, and go on with `syncflow resume {}`; without it the sync then "
+                  "makes it anew and fills it from the start",
+                  mapping_.destination, context_.sync.destination, context_.sync.name));
+}
+
+/// A column or table that went took its values along, and comes back without them.
+void TableRun::read_again_once_mended() {
+  BatchCommit commit;
+  commit.mapping = name_;
+  commit.state = state_;
+  commit.state.position = {};
+  commit.state.appending = false;
+  commit.clear_all_rows = forget_everything_;
+  context_.store.commit_batch(context_.lease.lease(), commit);
 }
 
 /// Before the first row is written: after a crash its rows must be known as ours.
@@ -186,12 +247,9 @@ void TableRun::carry(Batch batch) {
   const bool caught_up = batch.caught_up;
   if (!loading) state_.appending = false;
 
-  BatchWriter::Options options;
-  options.mode = state_.appending ? WriteMode::append : WriteMode::upsert;
-  options.tracks_all = plan_.source.strategy == Strategy::diff;
-  options.wants_settled = has_quarantine_;
   const std::size_t rows = batch.rows();
-  Carried carried = writer_->carry(std::move(batch), options);
+  Carried carried =
+      writer_->carry(std::move(batch), options(state_.appending ? WriteMode::append : WriteMode::upsert));
 
   BatchCommit commit;
   const auto odd =
@@ -206,32 +264,35 @@ void TableRun::carry(Batch batch) {
             "The first is key {}, field \"{}\": {}",
             odd, rows, first.key.to_json(), first.field, first.reason));
   }
-  for (RefusedRow& row : carried.refused) {
-    failpoint("pipeline.rejection");
-    entered_.insert(row.key.to_json());
-    QuarantinedRow entry;
-    entry.id = random_uuid();
-    entry.sync_id = context_.sync.id;
-    entry.mapping = name_;
-    entry.table = mapping_.source;
-    entry.key = std::move(row.key);
-    entry.field = std::move(row.field);
-    entry.reason = std::move(row.reason);
-    entry.first_seen_at = entry.last_seen_at = context_.clock.now();
-    commit.quarantined.push_back(std::move(entry));
-  }
+  for (RefusedRow& row : carried.refused) quarantine(std::move(row), commit);
   if (entered_.size() > kMostDeferred)
     throw Error(ErrorKind::unavailable,
                 fmt::format("more than {} rows wait for rows of other tables; sync those tables "
                             "too, or drop the foreign keys of {}",
                             kMostDeferred, mapping_.destination));
-  if (!commit.quarantined.empty()) has_quarantine_ = true;
   commit.cleared = std::move(carried.settled);
   commit.figures = carried.figures;
   if (caught_up && plan_.source.strategy == Strategy::cursor) tracker_->forget_older_generations();
   state_.position = resume;
   this->commit(std::move(commit));
   show_progress(loading ? "first load" : plan_.source.strategy == Strategy::diff ? "comparing" : "changes");
+}
+
+void TableRun::quarantine(RefusedRow row, BatchCommit& commit) {
+  failpoint("pipeline.rejection");
+  has_quarantine_ = true;
+  entered_.insert(row.key.to_json());
+  QuarantinedRow entry;
+  entry.id = random_uuid();
+  entry.sync_id = context_.sync.id;
+  entry.mapping = name_;
+  entry.table = mapping_.source;
+  entry.key = std::move(row.key);
+  entry.field = std::move(row.field);
+  entry.reason = std::move(row.reason);
+  entry.row_hash = row.row;
+  entry.first_seen_at = entry.last_seen_at = context_.clock.now();
+  commit.quarantined.push_back(std::move(entry));
 }
 
 void TableRun::commit(BatchCommit commit) {
@@ -260,95 +321,126 @@ void TableRun::remove_missing() {
 /// only left the filter, or came back meanwhile, is no delete.
 void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
   BatchCommit commit;
+  std::unordered_set<std::string> refused;
   if (mapping_.deletes != Deletes::ignore) {
-    std::vector<Key> keys;
-    for (const auto& row : missing) keys.push_back(row.key);
-    std::unordered_set<RowHash> still_there;
-    const Batch found = source_->fetch(keys);
-    for (const Change& change : found.changes) still_there.insert(hash_key(found.schema(), change));
-
-    Batch gone(source_->schema());
-    for (const auto& row : missing) {
-      const std::vector<Value> cells = parse_key(*source_->schema(), row.key, gone.arena());
-      Change& change = gone.add(Operation::remove);
-      for (std::size_t i = 0; i < cells.size(); ++i) change.row[source_->schema()->key[i]] = cells[i];
-      if (still_there.count(hash_key(*source_->schema(), change)) != 0) gone.changes.pop_back();
+    Carried carried = writer_->carry(gone_at_source(missing), options(WriteMode::upsert));
+    for (RefusedRow& row : carried.refused) {
+      refused.insert(row.key.to_json());
+      quarantine(std::move(row), commit);
     }
-    BatchWriter::Options options;
-    options.tracks_all = true;
-    options.wants_settled = has_quarantine_;
-    Carried carried = writer_->carry(std::move(gone), options);
     commit.figures = carried.figures;
     commit.cleared = std::move(carried.settled);
-    if (!carried.refused.empty())
-      throw Error(ErrorKind::unavailable,
-                  fmt::format("a row that is gone at the source could not be deleted: {}",
-                              carried.refused.front().reason));
   }
-  for (const auto& row : missing) tracker_->forget(row.hash);
+  // What could not be deleted stays known, and is missed again by the next listing.
+  for (const auto& row : missing)
+    if (refused.count(row.key.to_json()) == 0) tracker_->forget(row.hash);
   this->commit(std::move(commit));
+}
+
+/// As `remove` changes.
+Batch TableRun::gone_at_source(const std::vector<RowTracker::Missing>& missing) {
+  const Schema& schema = *source_->schema();
+  std::unordered_set<std::string> still_there;
+  for (std::size_t from = 0; from < missing.size();) {
+    std::vector<Key> keys;
+    for (std::size_t i = from; i < missing.size(); ++i) keys.push_back(missing[i].key);
+    const Batch found = fetch(keys);
+    for (const Change& change : found.changes) still_there.insert(key_of(schema, change).to_json());
+    from += keys.size();
+  }
+  Batch gone(source_->schema());
+  for (const auto& row : missing)
+    if (still_there.count(row.key.to_json()) == 0) add_removal(gone, row.key);
+  return gone;
+}
+
+void TableRun::add_removal(Batch& batch, const Key& key) const {
+  const Schema& schema = *source_->schema();
+  const std::vector<Value> cells = parse_key(schema, key, batch.arena());
+  Change& change = batch.add(Operation::remove);
+  for (std::size_t i = 0; i < cells.size(); ++i) change.row[schema.key[i]] = cells[i];
+}
+
+/// The rows of as many of the first keys as a batch holds; `keys` is cut to those.
+Batch TableRun::fetch(std::vector<Key>& keys) {
+  for (;;) {
+    Batch rows = source_->fetch(keys, context_.sync.batch.bytes);
+    if (rows.caught_up || keys.size() == 1) return rows;
+    keys.resize((keys.size() + 1) / 2);
+  }
+}
+
+BatchWriter::Options TableRun::options(WriteMode mode) const {
+  BatchWriter::Options options;
+  options.mode = mode;
+  options.tracks_all = plan_.source.strategy == Strategy::diff;
+  options.wants_settled = has_quarantine_;
+  return options;
 }
 
 bool TableRun::retry_quarantine(bool first) {
   const auto waiting =
       context_.store.quarantine_of(context_.sync.id, name_, kQuarantinePerRun + entered_.size());
   bool settled = false;
-  for (std::size_t from = 0; from < waiting.size(); from += kKeysPerStep) {
+  for (std::size_t from = 0; from < waiting.size();) {
     check_stop();
     wake();
-    const auto begin = waiting.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto count = std::min(kKeysPerStep, waiting.size() - from);
-    settled |= retry({begin, begin + static_cast<std::ptrdiff_t>(count)}, first);
+    from += retry(std::span(waiting).subspan(from), first, settled);
   }
   return settled;
 }
 
-bool TableRun::retry(const std::vector<QuarantinedRow>& waiting, bool first) {
+/// Tries some of the first ones again; returns how many.
+std::size_t TableRun::retry(std::span<const QuarantinedRow> waiting, bool first, bool& settled) {
   std::vector<Key> keys;
-  std::unordered_map<std::string, const QuarantinedRow*> unsettled;
-  for (const QuarantinedRow& row : waiting) {
-    keys.push_back(row.key);
-    unsettled[row.key.to_json()] = &row;
+  for (std::size_t i = 0; i < std::min(kKeysPerStep, waiting.size()); ++i) keys.push_back(waiting[i].key);
+  Batch rows = fetch(keys);
+  std::unordered_map<std::string, const QuarantinedRow*> tried;
+  for (std::size_t i = 0; i < keys.size(); ++i) tried[keys[i].to_json()] = &waiting[i];
+
+  BatchWriter::Options how = options(WriteMode::upsert);
+  how.wants_settled = how.tries_again = true;
+  std::unordered_set<std::string> there;
+  for (Change& change : rows.changes) {
+    change.watched = how.tracks_all;
+    there.insert(key_of(rows.schema(), change).to_json());
   }
-  BatchWriter::Options options;
-  options.tracks_all = plan_.source.strategy == Strategy::diff;
-  options.wants_settled = true;
-  options.tries_again = true;
-  Batch rows = source_->fetch(keys);
-  if (options.tracks_all)
-    for (Change& change : rows.changes) change.watched = true;
-  std::unordered_set<std::string> found;
-  for (const Change& change : rows.changes) found.insert(key_of(rows.schema(), change).to_json());
-  Carried carried = writer_->carry(std::move(rows), options);
+  // A row that is gone at the source may be one that could not be deleted.
+  if (how.tracks_all && mapping_.deletes != Deletes::ignore)
+    for (const Key& key : keys)
+      if (there.count(key.to_json()) == 0) add_removal(rows, key);
+  Carried carried = writer_->carry(std::move(rows), how);
 
   BatchCommit commit;
-  // A row that came to rest moves from `quarantined` to where it went when this run had entered it; an
-  // older one is a change of its own. One that is refused again changes no figure.
+  std::unordered_set<std::string> refused;
+  for (RefusedRow& row : carried.refused) {
+    const std::string key = row.key.to_json();
+    refused.insert(key);
+    // One time of trying counts once, however many passes it takes.
+    if (!first || entered_.count(key) != 0) continue;
+    QuarantinedRow again = tried.count(key) != 0 ? *tried[key] : QuarantinedRow{};
+    if (again.id.empty()) continue;  // another spelling of a key that stays in quarantine as it is
+    again.field = std::move(row.field);
+    again.reason = std::move(row.reason);
+    again.row_hash = row.row;
+    commit.quarantined.push_back(std::move(again));
+  }
+  // A row that came to rest moves from `quarantined` to where it went when this run had entered it; an older one
+  // is a change of its own. One that is refused again changes no figure.
   carried.figures.read -= carried.figures.quarantined;
   carried.figures.quarantined = 0;
-  for (const Key& key : carried.settled) {
-    if (entered_.erase(key.to_json()) == 0) continue;
+  for (const Key& key : keys) {
+    const std::string text = key.to_json();
+    if (refused.count(text) != 0) continue;
+    settled = true;
+    commit.cleared.push_back(key);
+    if (entered_.erase(text) == 0 || there.count(text) == 0) continue;
     --carried.figures.read;
     --carried.figures.quarantined;
   }
   commit.figures = carried.figures;
-  commit.cleared = std::move(carried.settled);
-  for (const Key& key : keys)
-    if (found.count(key.to_json()) == 0) commit.cleared.push_back(key);
-  for (RefusedRow& row : carried.refused) {
-    const std::string key = row.key.to_json();
-    // One time of trying counts once, however many passes it takes.
-    if (!first || entered_.count(key) != 0) continue;
-    QuarantinedRow again = *unsettled.at(key);
-    again.field = std::move(row.field);
-    again.reason = std::move(row.reason);
-    again.attempts += 1;
-    again.last_seen_at = context_.clock.now();
-    commit.quarantined.push_back(std::move(again));
-  }
-  const bool settled = !commit.cleared.empty();
   this->commit(std::move(commit));
-  return settled;
+  return keys.size();
 }
 
 void TableRun::show_progress(const char* phase) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -20,7 +21,7 @@ struct RunContext {
   Store& store;
   Clock& clock;
   const SyncDefinition& sync;
-  const std::vector<SyncDefinition>& all_syncs;
+  const Config& config;
   const Capabilities& source_can;
   Connection& source;
   Connection& destination;
@@ -64,8 +65,13 @@ class TableRun {
 
  private:
   void prepare();
-  void check_fingerprints();
+  void check_what_is_read();
+  void check_what_comes_out();
   void prepare_destination();
+  void refuse_itself() const;
+  void refuse_unowned_removals() const;
+  Prepared prepare_known(const DestinationSpec& spec);
+  void read_again_once_mended();
   void note_ownership();
   void open_source();
   void begin_again(const std::string& why);
@@ -73,7 +79,12 @@ class TableRun {
   void wake();
   void open_writer();
   void remove(const std::vector<RowTracker::Missing>& missing);
-  bool retry(const std::vector<QuarantinedRow>& waiting, bool first);
+  Batch gone_at_source(const std::vector<RowTracker::Missing>& missing);
+  void add_removal(Batch& batch, const Key& key) const;
+  Batch fetch(std::vector<Key>& keys);
+  BatchWriter::Options options(WriteMode mode) const;
+  std::size_t retry(std::span<const QuarantinedRow> waiting, bool first, bool& settled);
+  void quarantine(RefusedRow row, BatchCommit& commit);
   void commit(BatchCommit commit);
   void show_progress(const char* phase);
   void check_stop() const;
@@ -89,6 +100,7 @@ class TableRun {
   std::unique_ptr<BatchWriter> writer_;
   MappingState state_;
   bool forget_everything_ = false;  ///< the next commit starts from nothing
+  bool reads_all_anew_ = false;     ///< what was noted of rows is of another shape or of a table that is gone
   bool owned_now_ = false;          ///< the destination table became ours in this run
   std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
   std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show

@@ -19,11 +19,11 @@ using Run = std::function<Cell(Cells, Arena&)>;
 
 /// What a transform is made from.
 struct Recipe {
-  const std::map<std::string, std::string>& params;
+  const std::map<std::string, FreeText>& params;
   std::vector<Field> from;
   Arena& literals;  ///< lives as long as the transform
 
-  const std::string& param(const std::string& name) const { return params.at(name); }
+  const FreeText& param(const std::string& name) const { return params.at(name); }
   const Field& field() const { return from.front(); }
 };
 
@@ -83,25 +83,27 @@ void need_text(const Recipe& recipe) {
 }
 
 long whole_param(const Recipe& recipe, const std::string& name, long least, long most) {
-  const std::string& text = recipe.param(name);
-  long number = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (problem != std::errc() || end != text.data() + text.size() || number < least || number > most)
-    fail(fmt::format("{} is \"{}\"; it must be a whole number from {} to {}", name, shortened(text), least,
-                     most));
-  return number;
+  return recipe.param(name).read([&](const std::string& text) {
+    long number = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (problem != std::errc() || end != text.data() + text.size() || number < least || number > most)
+      fail(fmt::format("{} is \"{}\"; it must be a whole number from {} to {}", name, shortened(text), least,
+                       most));
+    return number;
+  });
 }
 
 std::string text_param(const Recipe& recipe, const std::string& name) {
-  if (recipe.param(name).empty()) fail(fmt::format("{} is empty", name));
-  return recipe.param(name);
+  const std::string& text = recipe.param(name).value();
+  if (text.empty()) fail(fmt::format("{} is empty", name));
+  return text;
 }
 
 // --- text ---
 
 Made combine(const Recipe& recipe) {
   return {text_field(all_nullable(recipe.from)),
-          [separator = recipe.param("separator")](Cells cells, Arena& arena) {
+          [separator = recipe.param("separator").value()](Cells cells, Arena& arena) {
             std::string text;
             bool any = false;
             for (const Value& cell : cells) {
@@ -140,7 +142,7 @@ Made split(const Recipe& recipe) {
 
 Made replace(const Recipe& recipe) {
   need_text(recipe);
-  const auto change = [search = text_param(recipe, "search"), with = recipe.param("with")](
+  const auto change = [search = text_param(recipe, "search"), with = recipe.param("with").value()](
                           std::string_view text, Arena& arena) {
     auto found = text.find(search);
     if (found == std::string_view::npos) return Value::text(text);
@@ -192,8 +194,9 @@ Made to_iso_string(const Recipe& recipe) {
 }
 
 Made hash(const Recipe& recipe) {
-  if (recipe.param("algorithm") != "sha256")
-    fail(fmt::format("algorithm is \"{}\"; it must be sha256", shortened(recipe.param("algorithm"))));
+  recipe.param("algorithm").read([](const std::string& text) {
+    if (text != "sha256") fail(fmt::format("algorithm is \"{}\"; it must be sha256", shortened(text)));
+  });
   return {text_field(recipe.field().nullable, 64), each([](const Value& cell, Arena& arena) {
             const bool raw = cell.type() == Type::text || cell.type() == Type::bytes;
             return Cell::of(new_text(raw ? sha256_hex(cell.view()) : sha256_hex(to_text(cell)), arena));
@@ -203,7 +206,7 @@ Made hash(const Recipe& recipe) {
 // --- types and nulls ---
 
 Made cast_to(const Recipe& recipe) {
-  const Type to = type_named(recipe.param("to"));
+  const Type to = recipe.param("to").read(type_named);
   const Field& from = recipe.field();
   if (!can_cast(from.type, to))
     fail(fmt::format("{} is {}, which cannot become {}", from.name, with_article(from.type),
@@ -255,7 +258,8 @@ Field field_of(const Value& value) {
 Made default_value(const Recipe& recipe) {
   const Field& from = recipe.field();
   if (from.type == Type::native) fail(fmt::format("{} is of a type that only its source knows", from.name));
-  const Value value = literal(from.type, recipe.param("value"), recipe.literals);
+  const Value value = recipe.param("value").read(
+      [&](const std::string& text) { return literal(from.type, text, recipe.literals); });
   Field field = without_native(widened(from, field_of(value)));
   field.nullable = false;
   return {field,
@@ -390,7 +394,7 @@ const Kind& kind_of(const std::string& name) {
   fail(fmt::format("unknown transform \"{}\"{}", shortened(name), suggestion(name, names, "there are")));
 }
 
-void check_params(const Kind& kind, const std::map<std::string, std::string>& params) {
+void check_params(const Kind& kind, const std::map<std::string, FreeText>& params) {
   for (const auto& [name, value] : params)
     if (std::find(kind.params.begin(), kind.params.end(), name) == kind.params.end())
       fail(fmt::format("transform {} has no param \"{}\"{}", kind.name, shortened(name),
@@ -401,9 +405,11 @@ void check_params(const Kind& kind, const std::map<std::string, std::string>& pa
 
 /// A constant is text; `cast` makes another type of it.
 Made constant(const FieldMapping& mapping, Arena& literals) {
-  Value value = Value::text(literals.copy(*mapping.constant));
-  if (!mapping.transform.empty())
-    value = literal(type_named(mapping.params.at("to")), value.view(), literals);
+  Value value = Value::text(literals.copy(mapping.constant->value()));
+  if (!mapping.transform.empty()) {
+    const Type to = mapping.params.at("to").read(type_named);
+    value = mapping.constant->read([&](const std::string& text) { return literal(to, text, literals); });
+  }
   Field field = field_of(value);
   field.nullable = false;
   return {field, [value](Cells, Arena&) { return Cell::of(value); }};

@@ -10,7 +10,7 @@ namespace syncflow {
 namespace {
 
 using namespace testkit::mapping;
-using Params = std::map<std::string, std::string>;
+using Params = std::map<std::string, FreeText>;
 
 FieldMapping mapping(const std::string& transform, const Params& params,
                      const std::vector<std::string>& from = {"x"}) {

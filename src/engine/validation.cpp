@@ -68,10 +68,8 @@ class Validation {
 
   void check_mapping(const SyncDefinition& sync, const TableMapping& mapping, Connection& source_connection,
                      Connection& destination_connection) {
-    const TableInfo table = source_connection.discover(mapping.source).front();
     TablePlan plan =
-        plan_table(mapping, parts_.provider_of(sync.source).can, source_connection,
-                   copied_fields(parts_.config.syncs, sync.source, mapping.source, table.schema));
+        plan_table(parts_.config, sync, mapping, parts_.provider_of(sync.source).can, source_connection);
     for (const std::string& warning : plan.warnings)
       add(Finding::Severity::warning, sync.name, mapping.name(), warning);
     plan.source.fields = Mapper::needed_fields(mapping);

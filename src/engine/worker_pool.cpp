@@ -38,7 +38,7 @@ void WorkerPool::work(std::stop_token stop) {
       const auto claim = parts_.store.claim(owner, parts_.config.engine.lease);
       if (claim) run_claim(parts_, *claim, stop);
       else parts_.store.wait_for_jobs(kQueuePoll, stop);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       log::error("The queue cannot be read; trying again.", {{"error", error.what()}});
       parts_.clock.sleep(kStoreTrouble, stop);
     }

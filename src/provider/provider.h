@@ -74,7 +74,14 @@ class Connection {
   /// Logs in and says with which rights.
   virtual Access check() = 0;
   /// The tables that the login can read, or only `table` (Error(not_found), naming the nearest, if there is none such).
+  /// `schema.table` is the same for every way to spell a table.
   virtual std::vector<TableInfo> discover(const std::string& table = "") = 0;
+  /// Names the table as no other table of any system is named, by whatever name it is asked for. Empty: there is no
+  /// such table, or it cannot be told.
+  virtual std::string identify(const std::string& table) {
+    (void)table;
+    return "";
+  }
   /// The foreign keys among these tables, named as here; a table that does not exist has none. Systems without
   /// foreign keys leave it at this.
   virtual std::vector<Reference> references(const std::vector<std::string>& tables) {

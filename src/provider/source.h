@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,8 +72,10 @@ class Source {
   /// Whether anything is new after `position`, by one indexed look-up or one cheap request.
   virtual Probe has_changes(const Position& position) = 0;
 
-  /// These rows as they are now, as upserts in no set order; keys without a row are gone.
-  virtual Batch fetch(const std::vector<Key>& keys) = 0;
+  /// These rows as they are now, as upserts in no set order; keys without a row are gone. Stops when about
+  /// `max_bytes` are read and that is not all: `caught_up` is false then, and fewer keys are to be asked for. One
+  /// key is always answered.
+  virtual Batch fetch(const std::vector<Key>& keys, std::size_t max_bytes = SIZE_MAX) = 0;
 
   /// Up to `max_rows` keys above `after` in the order of `compare(Value, Value)`, as `remove` changes
   /// (only the key's cells are set); `caught_up` when there are no more.

@@ -85,8 +85,28 @@ void CursorSource::begin_load() {
   at_.looked_at = mark.at;
   wait_until_quiet(mark);
   planner_.after_load(at_, mark, planner_.is_quiet(mark, reader_->now(), reader_->open_now()));
+  note_highest();
   listing_begins_ = true;
   watch_from(at_.floor);
+}
+
+/// Where the rows end that the load will find. What comes above later is new, however old its stamp is.
+void CursorSource::note_highest() {
+  const Mark& mark = at_.round.mark;
+  RowQuery query;
+  query.order = RowQuery::Order::cursor;
+  query.backwards = true;
+  query.cursors = RowQuery::Cursors::proper;
+  query.limit = 1;
+  if (times()) query.cursor_to = reader_->cursor_text(mark.at);
+  else if (!mark.top_cursor.empty()) query.cursor_to = mark.top_cursor;
+  Batch batch(schema());
+  const auto rows = reader_->select(query);
+  while (rows->read(batch, 2, SIZE_MAX)) {
+  }
+  if (batch.changes.empty()) return;
+  at_.high_cursor = rows->last_cursor();
+  at_.high_key = key_of(*schema(), batch.changes.back());
 }
 
 /// Most transactions are short: waiting for those that were open at the mark spares a second read of the
@@ -161,13 +181,25 @@ RowQuery CursorSource::stage_query() const {
       // round's.
       if (times()) query.cursor_to = reader_->cursor_text(at_.round.mark.at);
       else if (!at_.round.mark.top_cursor.empty()) query.cursor_to = at_.round.mark.top_cursor;
-      if (!at_.after_key && start.time) query.cursor_from = reader_->cursor_text(*start.time);
-      if (!at_.after_key && start.text) query.cursor_from = start.text;
+      if (at_.after_key) break;
+      if (start.time) begin_sweep(*start.time, query);
+      else if (start.text) query.cursor_from = start.text;
       break;
     }
     case Stage::done: break;
   }
   return query;
+}
+
+/// From the floor, but never above what lies just beyond the rows that were read last: writers may stamp by a clock
+/// that is far behind, or by hand.
+void CursorSource::begin_sweep(Time floor, RowQuery& query) const {
+  const auto& high = at_.round.high_cursor;
+  Arena arena;
+  if (!high || compare(reader_->cursor_value(*high, arena), reader_->cursor_at(floor)) >= 0)
+    query.cursor_from = reader_->cursor_text(floor);
+  else if (at_.round.high_key) query.above = {*high, *at_.round.high_key};
+  else query.cursor_above = high;
 }
 
 void CursorSource::note_progress(const Batch& batch) {
@@ -206,12 +238,7 @@ void CursorSource::end_stage() {
   at_.after_cursor.clear();
   at_.after_key.reset();
   switch (at_.stage) {
-    case Stage::load:
-      // What lies below was loaded: from here on only what lies above is new.
-      if (at_.recent.time) at_.high_cursor = reader_->cursor_text(*at_.recent.time);
-      else at_.high_cursor = at_.recent.text;
-      inherited_ = false;
-      return begin_round();
+    case Stage::load: inherited_ = false; return begin_round();
     case Stage::nulls: at_.stage = Stage::sweep; return;
     case Stage::sweep:
       at_.stage = Stage::future;

@@ -26,6 +26,8 @@ class CursorSource : public TableSource {
   CursorPosition own_position(const Position& position);
   void check_null_cursors();
   void begin_load();
+  void note_highest();
+  void begin_sweep(Time floor, RowQuery& query) const;
   void wait_until_quiet(const Mark& mark);
   void begin_round();
   void end_stage();

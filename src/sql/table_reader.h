@@ -49,6 +49,7 @@ struct RowQuery {
     none,    ///< null, or of such a kind
   };
   Order order = Order::none;
+  bool backwards = false;  ///< from the last to the first in that order
   Cursors cursors = Cursors::any;
   std::optional<std::string> cursor_from;   ///< cursor >= this exact text
   std::optional<std::string> cursor_to;     ///< cursor <= this exact text

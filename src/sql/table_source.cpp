@@ -27,7 +27,7 @@ TableSource::TableSource(const SourceSpec& spec, std::unique_ptr<TableReader> re
             spec.table));
 }
 
-Batch TableSource::fetch(const std::vector<Key>& keys) {
+Batch TableSource::fetch(const std::vector<Key>& keys, std::size_t max_bytes) {
   stop_reading();
   Batch batch(schema());
   for (std::size_t from = 0; from < keys.size(); from += kKeysPerQuery) {
@@ -36,9 +36,10 @@ Batch TableSource::fetch(const std::vector<Key>& keys) {
     query.keys.assign(first,
                       first + static_cast<std::ptrdiff_t>(std::min(kKeysPerQuery, keys.size() - from)));
     const auto rows = reader_->select(query);
-    while (rows->read(batch, SIZE_MAX, SIZE_MAX)) {
-    }
+    while (rows->read(batch, SIZE_MAX, max_bytes))
+      if (keys.size() > 1 && batch.size_bytes() >= max_bytes) return batch;
   }
+  batch.caught_up = true;
   return batch;
 }
 

@@ -22,7 +22,7 @@ class TableSource : public Source {
   TableSource(const SourceSpec& spec, std::unique_ptr<TableReader> reader, Clock& clock);
 
   const std::shared_ptr<const Schema>& schema() const override { return reader_->schema(); }
-  Batch fetch(const std::vector<Key>& keys) override;
+  Batch fetch(const std::vector<Key>& keys, std::size_t max_bytes) override;
   Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) override;
   std::size_t count(std::size_t limit) override;
 

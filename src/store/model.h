@@ -41,7 +41,9 @@ struct Sync {
   std::optional<Time> last_polled_at;
   std::optional<Time> next_run_at;  ///< when the poller looks again
   int failed_polls = 0;             ///< in a row
-  std::string message;              ///< what a person should know: how changes are found, what is slow
+  std::string message;       ///< what a person should know: why the last look failed, else how changes are
+                             ///< found and what is slow
+  bool starts_over = false;  ///< the next run is to load everything again
 };
 
 inline constexpr int kPersonPriority = 10;
@@ -154,6 +156,7 @@ struct QuarantinedRow {
   std::string reason;
   int attempts = 1;
   Time first_seen_at, last_seen_at;
+  RowHash row_hash{};  ///< of the row as the destination refused it; zeros: source or mapper refused it
 };
 
 /// Everything about one batch, committed at once under the epoch.

@@ -29,7 +29,9 @@ std::string lock_path(const std::string& store_file) {
   const ErrorKind kind = code == EACCES || code == EPERM || code == EROFS ? ErrorKind::forbidden
                          : code == ENOENT || code == ENOTDIR              ? ErrorKind::not_found
                                                                           : ErrorKind::unavailable;
-  throw Error(kind, fmt::format("{} {}: {}", doing, path, std::strerror(code)));
+  const bool full = code == ENOSPC || code == EDQUOT;
+  throw Error(kind, fmt::format("{} {}: {}{}", doing, path, std::strerror(code),
+                                full ? " (the disk is full: make room there)" : ""));
 }
 
 void write_pid(int descriptor, const std::string& path) {

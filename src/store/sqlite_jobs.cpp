@@ -29,13 +29,14 @@ JobTarget find_target(Connection& connection, const std::string& sync_id) {
   return {query.text(0), query.text(1), query.text(2), query.optional_time(3)};
 }
 
-std::optional<Job> find_pending(Connection& connection, const JobTarget& target) {
+/// One that is due, or waits for a retry. What somebody asked for at a later time stays for itself.
+std::optional<Job> find_pending(Connection& connection, const JobTarget& target, Time now) {
   static const std::string sql = fmt::format(
       "SELECT seq, {} FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'pending' AND +team_id = ?2 "
-      "ORDER BY seq LIMIT 1",
+      "AND run_after <= ?3 ORDER BY seq LIMIT 1",
       kJobColumns);
   Query query(connection, sql);
-  query.bind(target.sync_id, target.team_id);
+  query.bind(target.sync_id, target.team_id, std::max(now, target.backoff_until.value_or(now)));
   if (!query.step()) return std::nullopt;
   return read_job(query);
 }
@@ -114,8 +115,12 @@ Store::Enqueued SqliteStore::enqueue(const std::string& sync_id, Trigger trigger
     wanted.created_at = wanted.updated_at = now;
     wanted.run_after = priority > 0 ? now : std::max(now, target.backoff_until.value_or(now));
     if (priority > 0) end_backoff(connection, target.sync_id);
+    if (trigger == Trigger::resync)
+      Query(connection, "UPDATE sync_state SET starts_over = 1 WHERE sync_id = ?1")
+          .bind(target.sync_id)
+          .run();
 
-    std::optional<Job> pending = find_pending(connection, target);
+    std::optional<Job> pending = find_pending(connection, target, now);
     if (pending && !merge(*pending, wanted)) return {*pending, false};
     if (pending) save_merged(connection, *pending);
     else wanted = insert_job(connection, target, wanted);

@@ -95,12 +95,15 @@ std::vector<RowState> next_rows(Connection& connection, std::int64_t id,
   return rows;
 }
 
-/// What the destination tables are to us is no matter of the position: ownership and generations stay.
+/// What the destination tables are to us is no matter of the position: ownership and generations stay, and which
+/// keys were written, so that those that are gone at the source are still found. Their hashes match no row.
 void forget_positions(Connection& connection, const std::string& sync_id) {
   Query(connection,
-        "DELETE FROM sync_rows WHERE mapping_id IN (SELECT id FROM sync_mappings WHERE sync_id = ?1)")
+        "UPDATE sync_rows SET row_hash = zeroblob(16) "
+        "WHERE mapping_id IN (SELECT id FROM sync_mappings WHERE sync_id = ?1)")
       .bind(sync_id)
       .run();
+  Query(connection, "UPDATE sync_state SET starts_over = 0 WHERE sync_id = ?1").bind(sync_id).run();
   Query(connection, "UPDATE sync_mappings SET position = '', appending = 0 WHERE sync_id = ?1")
       .bind(sync_id)
       .run();

@@ -8,7 +8,8 @@ namespace syncflow::sqlite_store {
 namespace {
 
 constexpr std::string_view kEntryColumns =
-    "id, sync_id, mapping, \"table\", key, field, reason, attempts, first_seen_at, last_seen_at";
+    "id, sync_id, mapping, \"table\", key, field, reason, attempts, first_seen_at, last_seen_at, "
+    "row_hash";
 
 QuarantinedRow read_entry(const Query& query) {
   QuarantinedRow row;
@@ -22,6 +23,7 @@ QuarantinedRow read_entry(const Query& query) {
   row.attempts = query.small(8);
   row.first_seen_at = query.time(9);
   row.last_seen_at = query.time(10);
+  row.row_hash = query.hash(11);
   return row;
 }
 
@@ -45,11 +47,12 @@ void enter(Connection& connection, const std::string& sync_id, const std::string
   const std::string key = row.key.to_json();
   Query(connection,
         "INSERT INTO sync_row_errors(id, sync_id, team_id, mapping, \"table\", key, field, reason, attempts, "
-        "first_seen_at, last_seen_at) "
-        "SELECT ?1, sync_id, team_id, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8 FROM sync_state WHERE sync_id = ?2 "
+        "first_seen_at, last_seen_at, row_hash) "
+        "SELECT ?1, sync_id, team_id, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9 FROM sync_state WHERE sync_id = ?2 "
         "ON CONFLICT (sync_id, mapping, key) DO UPDATE SET field = excluded.field, reason = excluded.reason, "
-        "\"table\" = excluded.\"table\", attempts = attempts + 1, last_seen_at = excluded.last_seen_at")
-      .bind(id, sync_id, mapping, row.table, key, row.field, row.reason, now)
+        "\"table\" = excluded.\"table\", attempts = attempts + 1, last_seen_at = excluded.last_seen_at, "
+        "row_hash = excluded.row_hash")
+      .bind(id, sync_id, mapping, row.table, key, row.field, row.reason, now, row.row_hash)
       .run();
 }
 

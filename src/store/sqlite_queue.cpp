@@ -43,10 +43,33 @@ std::string why_unserved(Connection& connection, const Unnoticed& job) {
                      job.team_id);
 }
 
+/// Who names no team means the sync's.
+void fill_in_team(Connection& connection, Unnoticed& job) {
+  if (!job.team_id.empty()) return;
+  Query query(connection, "SELECT team_id FROM syncs WHERE id = ?1");
+  job.team_id = query.bind(job.sync_id).step() ? query.text(0) : std::string(kDefaultTeam);
+  Query(connection, "UPDATE data_sync_jobs SET team_id = ?2 WHERE seq = ?1").bind(job.seq, job.team_id).run();
+}
+
+/// Why a job will wait although it is due; empty: it will not.
+std::string why_it_waits(Connection& connection, const std::string& sync_id) {
+  Query query(connection,
+              "SELECT s.name, s.status, t.hold_reason FROM syncs s JOIN sync_state t ON t.sync_id = s.id "
+              "WHERE s.id = ?1 AND (s.status <> 'active' OR t.hold_kind IS NOT NULL)");
+  if (!query.bind(sync_id).step()) return "";
+  if (query.is_null(2)) return fmt::format("waits: sync {} is {}", query.text(0), query.text(1));
+  return fmt::format("waits: sync {} is held: {}", query.text(0), query.text(2));
+}
+
 void take_notice(Connection& connection, Time now) {
-  for (const Unnoticed& job : find_unnoticed(connection)) {
+  for (Unnoticed& job : find_unnoticed(connection)) {
+    fill_in_team(connection, job);
     if (note_pending(connection, job.sync_id, job.team_id, job.run_after, job.priority)) {
-      Query(connection, "UPDATE data_sync_jobs SET noticed = 1 WHERE seq = ?1").bind(job.seq).run();
+      const std::string waits = why_it_waits(connection, job.sync_id);
+      Query(connection,
+            "UPDATE data_sync_jobs SET noticed = 1, error = coalesce(nullif(?2, ''), error) WHERE seq = ?1")
+          .bind(job.seq, waits)
+          .run();
       continue;
     }
     const std::string reason = why_unserved(connection, job);
@@ -337,6 +360,15 @@ void SqliteStore::heartbeat(const Lease& lease, Duration time) {
     Query(connection, "UPDATE sync_state SET lease_until = ?2 WHERE sync_id = ?1")
         .bind(lease.sync_id, now + time)
         .run();
+  });
+}
+
+bool SqliteStore::is_cancelled(const Lease& lease) {
+  return read([&](Connection& connection) {
+    Query jobs(
+        connection,
+        "SELECT 1 FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 LIMIT 1");
+    return !jobs.bind(lease.sync_id, lease.run_id).step();
   });
 }
 

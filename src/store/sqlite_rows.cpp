@@ -23,6 +23,7 @@ Sync read_sync(const Query& query) {
   sync.next_run_at = query.optional_time(14);
   sync.failed_polls = query.small(15);
   sync.message = query.text(16);
+  sync.starts_over = query.boolean(17);
   return sync;
 }
 

@@ -16,7 +16,8 @@ namespace syncflow::sqlite_store {
 /// For `SELECT 0, {kSyncColumns} FROM {kSyncTables}`; what is read begins in the second column everywhere.
 inline constexpr std::string_view kSyncColumns =
     "s.id, s.name, s.team_id, s.status, s.provider, s.source, s.destination, s.schedule, s.definition, "
-    "t.hold_kind, t.hold_reason, t.hold_since, t.last_polled_at, t.next_run_at, t.failed_polls, t.message";
+    "t.hold_kind, t.hold_reason, t.hold_since, t.last_polled_at, t.next_run_at, t.failed_polls, "
+    "CASE t.poll_trouble WHEN '' THEN t.message ELSE t.poll_trouble END, t.starts_over";
 inline constexpr std::string_view kSyncTables = "syncs s JOIN sync_state t ON t.sync_id = s.id";
 Sync read_sync(const Query& query);
 

@@ -28,7 +28,7 @@ class SqliteStore : public Store {
   std::vector<Sync> due_syncs(std::size_t limit) override;
   std::optional<Time> next_due() override;
   void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
-              const std::string& message) override;
+              const std::string& trouble) override;
   void set_message(const std::string& sync_id, const std::string& message) override;
   void set_hold(const std::string& sync_id, const Hold& hold) override;
   bool lift_hold(const std::string& sync_id) override;
@@ -47,6 +47,7 @@ class SqliteStore : public Store {
   std::optional<Claim> claim(const std::string& owner, Duration lease,
                              const std::vector<std::string>& only) override;
   std::optional<Time> next_job(const std::vector<std::string>& only) override;
+  bool is_cancelled(const Lease& lease) override;
   void heartbeat(const Lease& lease, Duration time) override;
   void finish(const Lease& lease, const Outcome& outcome) override;
   std::size_t release_all() override;

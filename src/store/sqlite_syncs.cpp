@@ -164,7 +164,9 @@ std::optional<Sync> SqliteStore::find_sync_named(const std::string& name) {
 }
 
 std::vector<Sync> SqliteStore::due_syncs(std::size_t limit) {
-  static const std::string sql = select_syncs("WHERE t.poll_at <= ?1 ORDER BY t.poll_at LIMIT ?2");
+  static const std::string sql = select_syncs(
+      "WHERE t.poll_at <= ?1 AND (t.queued_run_after IS NULL OR t.queued_run_after > ?1) ORDER BY t.poll_at "
+      "LIMIT ?2");
   return read([&](Connection& connection) {
     Query query(connection, sql);
     query.bind(clock_.now(), limit);
@@ -176,8 +178,10 @@ std::vector<Sync> SqliteStore::due_syncs(std::size_t limit) {
 
 std::optional<Time> SqliteStore::next_due() {
   return read([&](Connection& connection) -> std::optional<Time> {
-    Query query(connection, "SELECT min(poll_at) FROM sync_state WHERE poll_at IS NOT NULL");
-    query.step();
+    Query query(connection,
+                "SELECT min(poll_at) FROM sync_state WHERE poll_at IS NOT NULL "
+                "AND (queued_run_after IS NULL OR queued_run_after > ?1)");
+    query.bind(clock_.now()).step();
     if (query.is_null(0)) return std::nullopt;
     if (query.text(0).empty()) return clock_.now();  // never looked at
     return query.time(0);
@@ -185,19 +189,21 @@ std::optional<Time> SqliteStore::next_due() {
 }
 
 void SqliteStore::polled(const std::string& sync_id, Time at, Time next, int failed_polls,
-                         const std::string& message) {
+                         const std::string& trouble) {
   write([&](Connection& connection) {
     Query(connection,
-          "UPDATE sync_state SET last_polled_at = ?2, next_run_at = ?3, failed_polls = ?4, message = ?5 "
+          "UPDATE sync_state SET last_polled_at = ?2, next_run_at = ?3, failed_polls = ?4, poll_trouble = ?5 "
           "WHERE sync_id = ?1")
-        .bind(sync_id, at, next, failed_polls, message)
+        .bind(sync_id, at, next, failed_polls, trouble)
         .run();
   });
 }
 
 void SqliteStore::set_message(const std::string& sync_id, const std::string& message) {
   write([&](Connection& connection) {
-    Query(connection, "UPDATE sync_state SET message = ?2 WHERE sync_id = ?1").bind(sync_id, message).run();
+    Query(connection, "UPDATE sync_state SET message = ?2, poll_trouble = '' WHERE sync_id = ?1")
+        .bind(sync_id, message)
+        .run();
   });
 }
 

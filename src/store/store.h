@@ -67,17 +67,18 @@ class Store {
   virtual std::vector<Sync> due_syncs(std::size_t limit) = 0;
   /// When the next sync gets due; empty: none will.
   virtual std::optional<Time> next_due() = 0;
-  /// After a look: when it was, when the next is, how often it failed in a row, and what to say.
+  /// After a look: when it was, when the next is, how often it failed in a row, and why (empty: it did not). While
+  /// there is trouble it takes the place of the sync's message.
   virtual void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
-                      const std::string& message) = 0;
+                      const std::string& trouble) = 0;
   virtual void set_message(const std::string& sync_id, const std::string& message) = 0;
   virtual void set_hold(const std::string& sync_id, const Hold& hold) = 0;
   /// The sync is due for a look at once. False: there was none.
   virtual bool lift_hold(const std::string& sync_id) = 0;
   /// Drops a sync and all that is kept for it, its jobs too; a run of it loses its lease. False: unknown.
   virtual bool forget_sync(const std::string& sync_id) = 0;
-  /// Forgets the positions and row states of a sync, so that its next run loads from the start. Quarantine
-  /// stays, and which destination tables are ours. A run in progress may commit nothing more
+  /// Forgets the positions of a sync and what its rows were like, so that its next run loads and writes from the
+  /// start. Quarantine stays, the keys that were written, and which destination tables are ours. A run in progress may commit nothing more
   /// (Error(lease_lost)); its jobs are pending again once its lease has run out.
   virtual void reset_sync(const std::string& sync_id) = 0;
   /// The same by the run that holds the sync, which keeps its lease.
@@ -89,8 +90,9 @@ class Store {
     Job job;
     bool created = false;  ///< false: the sync's pending job was joined
   };
-  /// Asks for a sync to be brought up to date. Joins the pending job if there is one: a higher priority or an
-  /// earlier run_after is taken over, and Trigger::resync with its payload. While the sync waits for a retry
+  /// Asks for a sync to be brought up to date. Joins the pending job that is due or waits for a retry, if there is
+  /// one: a higher priority or an earlier run_after is taken over, and Trigger::resync with its payload.
+  /// Trigger::resync sets Sync::starts_over, until `reset_sync`. While the sync waits for a retry
   /// the job waits too, unless a person asks (`priority` above 0). Throws Error(not_found): unknown sync.
   virtual Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority = 0,
                            const std::string& payload = "{}") = 0;
@@ -117,6 +119,8 @@ class Store {
   /// Extends the lease. Throws Error(lease_lost) when it is no longer ours, Error(cancelled) when every job of
   /// the run was cancelled.
   virtual void heartbeat(const Lease& lease, Duration time) = 0;
+  /// Whether every job of the run was cancelled, or taken from it. Cheap enough to be asked each second.
+  virtual bool is_cancelled(const Lease& lease) = 0;
   /// Ends the run and gives the lease back. Cancelled jobs stay as they are. Throws Error(lease_lost).
   virtual void finish(const Lease& lease, const Outcome& outcome) = 0;
   /// Hands back what earlier processes held and returns how many jobs are pending again. Only for the one

@@ -29,9 +29,9 @@ class WatchedSource : public Source {
     calls_.made(Call::has_changes, table_);
     return source_->has_changes(position);
   }
-  Batch fetch(const std::vector<Key>& keys) override {
+  Batch fetch(const std::vector<Key>& keys, std::size_t max_bytes) override {
     calls_.made(Call::fetch, table_);
-    return source_->fetch(keys);
+    return source_->fetch(keys, max_bytes);
   }
   Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) override {
     calls_.made(Call::scan_keys, table_);
@@ -71,6 +71,10 @@ class MemoryConnection : public Connection {
     for (const std::string& name : table.empty() ? database_.tables() : std::vector<std::string>{table})
       found.push_back(info_of(name));
     return found;
+  }
+
+  std::string identify(const std::string& table) override {
+    return database_.has_table(table) ? database_.identity(table) : "";
   }
 
   std::vector<Reference> references(const std::vector<std::string>& tables) override {

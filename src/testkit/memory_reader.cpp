@@ -257,6 +257,7 @@ std::vector<RowPointer> MemoryReader::rows_of(const RowQuery& query) const {
   std::vector<RowPointer> rows =
       database_.snapshot(table_, [&](const StoredRow& row) { return condition.holds(row); });
   sort(rows, query.order);
+  if (query.backwards) std::reverse(rows.begin(), rows.end());
   if (query.limit != 0 && rows.size() > query.limit) rows.resize(query.limit);
   return rows;
 }

@@ -102,13 +102,24 @@ void SourceContract::expect_in_step(const Replica& replica) {
     ADD_FAILURE() << "row " << key.to_json() << " was refused: " << refusal.field << ": " << refusal.reason;
 }
 
-// A test binary that links other parts of the testkit may get this one too.
-
 TEST_P(SourceContract, HandsOutEveryRowOfATableInBoundedBatches) {
   items().create();
   items().insert_many(1, 25, kLongAgo);
   expect_in_step(read_all(spec(), 4));
   expect_in_step(read_all(spec(Strategy::diff), 4));
+}
+
+TEST_P(SourceContract, AnOldStampIsFoundWhenItLiesAboveWhatWasRead) {
+  items().create();
+  items().insert_many(1, 3, kLongAgo);
+  Replica replica;
+  Position end = read_on(*open_source(), {}, replica, 2);
+  for (int id = 4; id <= 6; ++id) {
+    items().insert(id, "later", kLongAgo + id * 24h);
+    EXPECT_NE(open_source()->has_changes(end).changed, Changed::no);
+    end = read_on(*open_source(), end, replica, 2);
+  }
+  expect_in_step(replica);
 }
 
 TEST_P(SourceContract, AnEmptyTableIsCaughtUpAtOnceAndItsFirstRowIsFound) {

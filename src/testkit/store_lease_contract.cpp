@@ -107,7 +107,7 @@ TEST_P(StoreLeaseContract, LetsTheHolderResetItsSyncAndGoOn) {
   store_->commit_batch(claim.lease, commit);
   store_->reset_sync(claim.lease);
   EXPECT_EQ(position_of(id), "");
-  EXPECT_TRUE(rows_of(id).empty());
+  EXPECT_EQ(rows_of(id).at(0).row, RowHash{});
   store_->commit_batch(claim.lease, batch_to("p2"));
   EXPECT_EQ(position_of(id), "p2");
   complete(claim);

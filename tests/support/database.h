@@ -37,6 +37,9 @@ class Database {
 
 /// On the server that the environment names. Throws when the variable is not set: ask `is_set` first.
 std::unique_ptr<Database> make_postgresql_database();
+/// On the server of this URL.
+std::unique_ptr<Database> make_postgresql_database(const std::string& server);
+std::unique_ptr<Session> log_in_to_postgresql(const std::string& url);
 /// Fills `target` ("table (column, …)") with lines in the text form of COPY, faster than any INSERT. `session`
 /// is one of PostgreSQL.
 void copy_into_postgresql(Session& session, const std::string& target, const std::string& lines);

@@ -72,7 +72,7 @@ class PostgresqlSession final : public Session {
 
 class PostgresqlDatabase final : public Database {
  public:
-  PostgresqlDatabase() : server_(url_of(kPostgresqlUrl)), name_(unique_name()) {
+  explicit PostgresqlDatabase(std::string server) : server_(std::move(server)), name_(unique_name()) {
     PostgresqlSession(server_).execute("CREATE DATABASE " + name_);
   }
   ~PostgresqlDatabase() override {
@@ -98,7 +98,17 @@ class PostgresqlDatabase final : public Database {
 
 }  // namespace
 
-std::unique_ptr<Database> make_postgresql_database() { return std::make_unique<PostgresqlDatabase>(); }
+std::unique_ptr<Database> make_postgresql_database() {
+  return make_postgresql_database(url_of(kPostgresqlUrl));
+}
+
+std::unique_ptr<Database> make_postgresql_database(const std::string& server) {
+  return std::make_unique<PostgresqlDatabase>(server);
+}
+
+std::unique_ptr<Session> log_in_to_postgresql(const std::string& url) {
+  return std::make_unique<PostgresqlSession>(url);
+}
 
 void copy_into_postgresql(Session& session, const std::string& target, const std::string& lines) {
   dynamic_cast<PostgresqlSession&>(session).copy(target, lines);

@@ -3,6 +3,8 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 
+#include <algorithm>
+
 namespace syncflow::mysql {
 namespace {
 
@@ -18,12 +20,6 @@ constexpr unsigned kAccountLockedInMariadb = 4151;  // ER_ACCOUNT_HAS_BEEN_LOCKE
 
 bool has(std::string_view words, std::string_view part) { return words.find(part) != std::string_view::npos; }
 
-/// `SELECT` of "SELECT command denied to user …", or empty.
-std::string_view denied_command(std::string_view words) {
-  const auto end = words.find(" command denied");
-  return end == std::string_view::npos ? std::string_view() : words.substr(0, end);
-}
-
 /// What stands after `before`, up to the end of its quotes.
 std::string_view quoted_after(std::string_view words, std::string_view before) {
   const auto begin = words.find(before);
@@ -33,11 +29,22 @@ std::string_view quoted_after(std::string_view words, std::string_view before) {
   return end == std::string_view::npos ? words : words.substr(0, end);
 }
 
+/// "`shop`.`orders`" of MariaDB's words, "`orders`" of MySQL's, which name no database.
+std::string denied_table(std::string_view words) {
+  constexpr std::string_view kBefore = "table ";
+  const auto begin = words.rfind(kBefore);
+  if (begin == std::string_view::npos) return "that table";
+  std::string table(words.substr(begin + kBefore.size()));
+  std::replace(table.begin(), table.end(), '\'', '`');
+  return table;
+}
+
 std::string grant_advice(std::string_view words) {
   const std::string_view command = denied_command(words);
   const std::string_view user = quoted_after(words.substr(0, words.find(" for ")), "to user '");
   if (command.empty()) return " (ask for the right: GRANT … TO this user)";
-  std::string advice = " (ask for the right: GRANT " + std::string(command) + " ON that table TO '";
+  std::string advice =
+      " (ask for the right: GRANT " + std::string(command) + " ON " + denied_table(words) + " TO '";
   return advice + std::string(user.empty() ? "this user" : user) + "')";
 }
 
@@ -155,6 +162,11 @@ bool ends_connection(unsigned code) {
   }
 }
 
+std::string_view denied_command(std::string_view words) {
+  const auto end = words.find(" command denied");
+  return end == std::string_view::npos ? std::string_view() : words.substr(0, end);
+}
+
 std::string advice_for(unsigned code, std::string_view words) {
   switch (code) {
     case ER_ACCESS_DENIED_ERROR:
@@ -173,7 +185,10 @@ std::string advice_for(unsigned code, std::string_view words) {
     case ER_TABLEACCESS_DENIED_ERROR:
     case ER_COLUMNACCESS_DENIED_ERROR: return grant_advice(words);
     case ER_RECORD_FILE_FULL:
-    case ER_DISK_FULL: return " (the server's disk or tablespace is full: make room there)";
+      return " (the server's disk or tablespace is full, or a MEMORY table reached max_heap_table_size: make "
+             "room "
+             "there)";
+    case ER_DISK_FULL: return " (the server's disk is full: make room there)";
     case ER_GET_ERRNO:
     case ER_ERROR_ON_WRITE:
     case ER_FILSORT_ABORT:

@@ -18,4 +18,7 @@ bool ends_connection(unsigned code);
 /// `words` are the server's.
 std::string advice_for(unsigned code, std::string_view words);
 
+/// `SELECT, UPDATE` of the server's "SELECT, UPDATE command denied to user …", or empty.
+std::string_view denied_command(std::string_view words);
+
 }  // namespace syncflow::mysql

@@ -36,7 +36,9 @@ TEST(MysqlErrors, AreOfTheKindThatSaysWhatHappensNext) {
 
 TEST(MysqlErrors, NameTheMissingRight) {
   EXPECT_EQ(advice_for(1142, "INSERT command denied to user 'lowly'@'10.0.0.1' for table 'orders'"),
-            " (ask for the right: GRANT INSERT ON that table TO 'lowly'@'10.0.0.1')");
+            " (ask for the right: GRANT INSERT ON `orders` TO 'lowly'@'10.0.0.1')");
+  EXPECT_EQ(advice_for(1142, "SELECT command denied to user 'lowly'@'%' for table `shop`.`orders`"),
+            " (ask for the right: GRANT SELECT ON `shop`.`orders` TO 'lowly'@'%')");
 }
 
 TEST(MysqlErrors, TellWhenTheServersDiskIsFull) {

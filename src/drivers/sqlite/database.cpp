@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <thread>
 #include <utility>
 
@@ -12,6 +13,24 @@ namespace {
 
 /// Instructions of SQLite's virtual machine: some milliseconds' worth.
 constexpr int kStepsBetweenLooks = 100'000;
+
+bool is_disk_full(int extended_code, int system_error) {
+  const int code = extended_code & 0xff;
+  // Memory shared beside a WAL file is made room for by itself, and fails as input and output.
+  return code == SQLITE_FULL || (code == SQLITE_IOERR && (system_error == ENOSPC || system_error == EDQUOT));
+}
+
+/// What a person can do about it, to follow SQLite's own words.
+const char* advice_for(int extended_code, int system_error) {
+  if (is_disk_full(extended_code, system_error)) return " (the disk is full: make room there)";
+  switch (extended_code & 0xff) {
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+      return " (this user must be able to write the file, and to make files in its folder)";
+    default: return "";
+  }
+}
 
 }  // namespace
 
@@ -127,9 +146,10 @@ Database::Database(const std::string& file, OpenMode mode, std::chrono::millisec
   const int code = sqlite3_open_v2(file.c_str(), &database_, flags, nullptr);
   if (code != SQLITE_OK) {
     const std::string reason = database_ ? sqlite3_errmsg(database_) : "out of memory";
+    const char* advice = advice_for(code, database_ ? sqlite3_system_errno(database_) : 0);
     sqlite3_close(database_);
     database_ = nullptr;
-    throw Error(kind_of(code), fmt::format("opening SQLite file {}: {}", file, reason));
+    throw Error(kind_of(code), fmt::format("opening SQLite file {}: {}{}", file, reason, advice));
   }
   sqlite3_busy_handler(database_, &Database::on_busy, this);
   if (stop_.stop_possible())
@@ -170,7 +190,8 @@ void Database::fail(std::string_view doing) const {
   const int code = sqlite3_extended_errcode(database_);
   if ((code & 0xff) == SQLITE_BUSY && stop_.stop_requested())
     throw Error(ErrorKind::cancelled, fmt::format("{}: {}: asked to stop", file_, doing));
-  throw Error(kind_of(code), fmt::format("{}: {}: {}", file_, doing, sqlite3_errmsg(database_)));
+  throw Error(kind_of(code), fmt::format("{}: {}: {}{}", file_, doing, sqlite3_errmsg(database_),
+                                         advice_for(code, sqlite3_system_errno(database_))));
 }
 
 Transaction::Transaction(Database& database, const char* begin) : database_(database) {

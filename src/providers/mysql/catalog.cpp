@@ -389,10 +389,10 @@ std::vector<std::string> Catalog::names(const std::string& database) {
 
 std::vector<std::pair<TableName, TableName>> Catalog::references(const std::string& database) {
   std::vector<std::pair<TableName, TableName>> found;
-  for (const TextRow& row : session_.rows(
-           "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME "
-           "FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ?",
-           {database}))
+  for (const TextRow& row :
+       session_.rows("SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME "
+                     "FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ?",
+                     {database}))
     found.push_back({{row[0].value_or(""), row[1].value_or("")}, {row[2].value_or(""), row[3].value_or("")}});
   return found;
 }

@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
-#include "providers/mysql/rights.h"
+#include "providers/mysql/write_rights.h"
 
 namespace syncflow::mysql {
 namespace {
@@ -97,12 +97,11 @@ Prepared TableDestination::prepare(bool dry_run) {
     found = catalog.at(name);
     // What was made from the incoming fields needs no word on how it differs from them.
     std::vector<std::string> ignored;
-    table_ = check_table(std::move(*found), spec_, sessions_->settings(), session.server(), ignored);
+    take(std::move(*found), ignored);
     return prepared;
   }
   Prepared prepared;
-  table_ = check_table(std::move(*found), spec_, sessions_->settings(), session.server(), prepared.warnings);
-  if (dry_run) check_rights(session, name, spec_, true);
+  take(std::move(*found), prepared.warnings);
   prepared.empty = session.rows("SELECT 1 FROM " + table_->def.quoted_name() + " LIMIT 1").empty();
   if (!prepared.empty && spec_.existing == Existing::refuse)
     throw Error(
@@ -111,6 +110,14 @@ Prepared TableDestination::prepare(bool dry_run) {
             "table {} has rows, and \"existing\" is refuse: empty it, or set existing to adopt or replace",
             spec_.table));
   return prepared;
+}
+
+void TableDestination::take(TableDef&& found, std::vector<std::string>& warnings) {
+  Session& session = login_.current();
+  // A login without a right on any of its columns sees none.
+  if (found.columns.empty()) throw missing_rights(session, found, needed_rights(spec_));
+  table_ = check_table(std::move(found), spec_, sessions_->settings(), session.server(), warnings);
+  check_write_rights(session, table_->def, statements(), spec_);
 }
 
 Prepared TableDestination::create(const TableName& name, bool dry_run) {
@@ -130,9 +137,15 @@ Prepared TableDestination::create(const TableName& name, bool dry_run) {
   Prepared prepared;
   prepared.empty = true;
   prepared.ddl = create_statement(name, spec_, session.server(), prepared.warnings);
-  if (dry_run) check_rights(session, name, spec_, false);
-  if (dry_run) return prepared;
-  session.execute(prepared.ddl);
+  if (dry_run) {
+    check_creation_rights(session, name, spec_);
+    return prepared;
+  }
+  try {
+    session.execute(prepared.ddl);
+  } catch (const Error& error) {
+    throw creation_error(session, name, spec_, error);
+  }
   prepared.created = true;
   return prepared;
 }

@@ -26,6 +26,8 @@ class TableDestination : public Destination {
   class Transaction;
 
   Prepared create(const TableName& name, bool dry_run);
+  /// Checks that the table can take what comes, and that the login may write it.
+  void take(TableDef&& found, std::vector<std::string>& warnings);
   const TargetTable& table();
   Session& ready_session();
   Statements statements();

@@ -352,22 +352,19 @@ TEST_P(MysqlDestination, WhatATableHoldsLessOfIsAWarning) {
     EXPECT_NE(all.find(part), std::string::npos) << part << " not in\n" << all;
 }
 
-TEST_P(MysqlDestination, AMissingRightIsNamed) {
+TEST_P(MysqlDestination, AMissingRightIsNamedBeforeTheFirstRow) {
   database().run("CREATE TABLE items (id INT PRIMARY KEY, name VARCHAR(20))");
   const auto schema = make_schema("items", {field("id", Type::int64), field("name", Type::text)});
   const auto reader = connect_as(database().with_user({"SELECT ON {db}.*"}));
-  const auto destination = reader->open_destination(writing("items", *schema));
-  destination->prepare();
-  EXPECT_EQ(kind_of_throwing(
-                [&] {
-                  destination->write(BatchBuilder(schema).upsert({1, "a"}), WriteMode::upsert, fence_);
-                },
-                "GRANT INSERT"),
-            ErrorKind::forbidden);
+  const auto refused = [&](const DestinationSpec& spec, const char* grant) {
+    return kind_of_throwing([&] { reader->open_destination(spec)->prepare(); }, grant);
+  };
+  DestinationSpec spec = writing("items", *schema);
+  EXPECT_EQ(refused(spec, "GRANT INSERT, UPDATE, DELETE ON"), ErrorKind::forbidden);
+  spec.deletes = Deletes::ignore;
+  EXPECT_EQ(refused(spec, "GRANT INSERT, UPDATE ON"), ErrorKind::forbidden);
   const auto fresh = make_schema("made", {field("id", Type::int64)});
-  EXPECT_EQ(
-      kind_of_throwing([&] { reader->open_destination(writing("made", *fresh))->prepare(); }, "GRANT CREATE"),
-      ErrorKind::forbidden);
+  EXPECT_EQ(refused(writing("made", *fresh), "GRANT CREATE"), ErrorKind::forbidden);
 }
 
 TEST_P(MysqlDestination, AColumnThatWasDroppedSinceIsSaid) {

@@ -114,4 +114,15 @@ Access describe_access(Session& session) {
   return access;
 }
 
+std::string identify(Session& session, const TableDef& table) {
+  std::string server;
+  for (const char* name : {"server_uuid", "server_uid"})
+    for (const NamedRow& row : session.named_rows(fmt::format("SHOW GLOBAL VARIABLES LIKE '{}'", name)))
+      server = row.at("Value").value_or("");
+  if (server.empty())
+    server =
+        session.rows("SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)").at(0).at(0).value_or("");
+  return fmt::format("{} {}", server, table.quoted_name());
+}
+
 }  // namespace syncflow::mysql

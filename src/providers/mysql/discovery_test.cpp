@@ -66,6 +66,15 @@ TEST_P(MysqlDiscovery, TellsTypesKeysEstimatesAndCursorFieldsBestFirst) {
   EXPECT_TRUE(table.cursor_candidates[2].indexed);
 }
 
+TEST_P(MysqlDiscovery, ATableHasOneNameHoweverItIsSpelled) {
+  database().run("CREATE TABLE items (id INT PRIMARY KEY)");
+  const auto name_of = [&](const std::string& spelled) {
+    return connect()->discover(spelled).at(0).schema.table;
+  };
+  EXPECT_EQ(name_of("items"), "items");
+  EXPECT_EQ(name_of(database().target().database + ".items"), "items");
+}
+
 TEST_P(MysqlDiscovery, ATableWithoutAPrimaryKeyHasTheUniqueIndexThatTellsItsRowsApart) {
   database().run(
       "CREATE TABLE a (x INT NOT NULL, y INT NOT NULL, z INT, w VARCHAR(20) NOT NULL, UNIQUE (z), UNIQUE "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <random>
 
 #include "core/calendar.h"
 #include "core/uuid.h"
@@ -12,7 +13,12 @@ namespace syncflow::mysql {
 namespace {
 
 /// The server makes the list anew only when nobody has read it for a tenth of a second.
-constexpr const char* kWaitForANewList = "DO SLEEP(0.12)";
+/// Each waits longer than the last, and for a time of its own: else those that ask together keep the list from
+/// being made anew for good.
+std::string wait_for_a_new_list(int attempt) {
+  thread_local std::mt19937 random{std::random_device{}()};
+  return fmt::format("DO SLEEP({:.3f})", 0.12 + std::uniform_real_distribution<>(0, 0.05 * attempt)(random));
+}
 constexpr int kMostTries = 20;
 
 /// trx_started is in the time zone of the server's machine. In the hour that clocks show twice it is taken for the earlier.
@@ -90,7 +96,7 @@ bool Horizon::list_fresh(OpenTransactions& out) {
   session_.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
   bool fresh = false;
   for (int attempt = 1; !fresh && attempt <= kMostTries; ++attempt) {
-    if (attempt > 1) session_.execute(kWaitForANewList);
+    if (attempt > 1) session_.execute(wait_for_a_new_list(attempt));
     fresh = readable(attempt, [&] { return try_list(out); });
   }
   session_.execute("COMMIT");
@@ -152,7 +158,7 @@ std::vector<WaitingStatement> Horizon::waiting_statements() {
         "AND t.trx_mysql_thread_id IS NULL");
     return true;
   };
-  for (int attempt = 1; !readable(attempt, read); ++attempt) session_.execute(kWaitForANewList);
+  for (int attempt = 1; !readable(attempt, read); ++attempt) session_.execute(wait_for_a_new_list(attempt));
   std::vector<WaitingStatement> out;
   for (const TextRow& row : rows)
     out.push_back({row[0].value_or(""), std::strtoll(row[1].value_or("0").c_str(), nullptr, 10)});

@@ -29,10 +29,20 @@ class MysqlConnection : public Connection {
     Login login(sessions_, Purpose::look);
     Catalog catalog(login.session());
     const std::string& database = sessions_->settings().target.database;
-    if (!table.empty()) return {describe(catalog.at(catalog.resolve(table, database)), table)};
+    if (!table.empty()) {
+      const TableDef found = catalog.at(catalog.resolve(table, database));
+      return {describe(found, found.database == database ? found.name : found.database + "." + found.name)};
+    }
     std::vector<TableInfo> tables;
     for (const TableDef& each : catalog.all(database)) tables.push_back(describe(each, each.name));
     return tables;
+  }
+
+  std::string identify(const std::string& name) override {
+    Login login(sessions_, Purpose::look);
+    Catalog catalog(login.session());
+    const auto table = catalog.find(catalog.resolve(name, sessions_->settings().target.database));
+    return table ? mysql::identify(login.session(), *table) : "";
   }
 
   std::vector<Reference> references(const std::vector<std::string>& tables) override {

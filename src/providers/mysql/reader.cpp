@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "providers/mysql/decode.h"
+#include "providers/mysql/discovery.h"
 #include "providers/mysql/horizon.h"
 #include "providers/mysql/row_stream.h"
 #include "providers/mysql/types.h"
@@ -117,17 +118,7 @@ bool Reader::ascends(const std::vector<std::string>& key) {
   return login_.current().rows("SELECT @@GLOBAL.auto_increment_increment").at(0).at(0) == "1";
 }
 
-std::string Reader::identity() {
-  Session& session = login_.session();
-  std::string server;
-  for (const char* name : {"server_uuid", "server_uid"})
-    for (const NamedRow& row : session.named_rows(fmt::format("SHOW GLOBAL VARIABLES LIKE '{}'", name)))
-      server = row.at("Value").value_or("");
-  if (server.empty())
-    server =
-        session.rows("SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)").at(0).at(0).value_or("");
-  return fmt::format("{} {}", server, reading_.table.quoted_name());
-}
+std::string Reader::identity() { return identify(login_.session(), reading_.table); }
 
 sql::Mark Reader::mark() {
   Session& session = login_.session();

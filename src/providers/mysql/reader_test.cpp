@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
-#include "providers/mysql/test_live.h"
 #include "providers/mysql/row_query.h"
+#include "providers/mysql/test_live.h"
 
 namespace syncflow::mysql {
 namespace {

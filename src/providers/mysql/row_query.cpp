@@ -203,6 +203,8 @@ class QueryBuilder {
     if (query_.order == RowQuery::Order::cursor) parts.push_back(cursor());
     for (std::size_t i = 0; i < key_parts(); ++i)
       parts.push_back(key_expression(i, query_.order == RowQuery::Order::canonical));
+    if (query_.backwards)
+      for (std::string& part : parts) part += " DESC";
     return " ORDER BY " + join(parts, ", ");
   }
 

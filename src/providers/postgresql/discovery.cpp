@@ -215,6 +215,18 @@ std::vector<TableInfo> discover_tables(const Settings& settings, const std::stri
   return tables;
 }
 
+std::string identify_table(const Settings& settings, const std::string& table, std::stop_token stop) {
+  libpq::Session session = log_in(settings, std::move(stop));
+  const TableName name = parse_table_name(table, settings.schema);
+  const libpq::Rows rows = session.query(
+      "SELECT extract(epoch FROM pg_postmaster_start_time())::text, d.oid, c.oid FROM pg_database d, pg_class c"
+      " JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " WHERE d.datname = current_database() AND n.nspname = $1 AND c.relname = $2",
+      {name.schema, name.table});
+  if (rows.size() == 0) return "";
+  return fmt::format("postgresql {}/{}/{}", rows.text(0, 0), rows.text(0, 1), rows.text(0, 2));
+}
+
 std::vector<Reference> list_references(const Settings& settings, const std::vector<std::string>& tables,
                                        std::stop_token stop) {
   libpq::Session session = log_in(settings, std::move(stop));

@@ -17,6 +17,9 @@ Access check_access(const Settings& settings, std::stop_token stop);
 std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table,
                                        std::stop_token stop);
 
+/// Connection::identify: the table of the server that runs there now. Copies of its files are other servers.
+std::string identify_table(const Settings& settings, const std::string& table, std::stop_token stop);
+
 /// The foreign keys among these tables (Connection::references).
 std::vector<Reference> list_references(const Settings& settings, const std::vector<std::string>& tables,
                                        std::stop_token stop);

@@ -21,6 +21,10 @@ class Database : public Connection {
     return discover_tables(settings_, table, resources_.stop);
   }
 
+  std::string identify(const std::string& table) override {
+    return identify_table(settings_, table, resources_.stop);
+  }
+
   std::vector<Reference> references(const std::vector<std::string>& tables) override {
     return list_references(settings_, tables, resources_.stop);
   }

@@ -143,6 +143,8 @@ class Statement {
     for (const std::size_t index : plan_.key)
       columns.push_back(query_.order == RowQuery::Order::canonical ? canonical_operand(plan_.columns[index])
                                                                    : name_of(plan_.columns[index]));
+    if (query_.backwards)
+      for (std::string& column : columns) column += " DESC";
     return columns;
   }
 

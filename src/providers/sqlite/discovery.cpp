@@ -1,12 +1,15 @@
 #include "providers/sqlite/discovery.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "core/calendar.h"
+#include "core/error.h"
 #include "providers/sqlite/catalog.h"
 #include "providers/sqlite/codec.h"
 #include "providers/sqlite/query.h"
@@ -180,6 +183,15 @@ std::vector<TableInfo> discover_tables(Database& database, const std::string& ta
   for (const std::string& name : table_names(database))
     tables.push_back(describe(database, table_at(database, name), naive_offset));
   return tables;
+}
+
+std::string identify_table(const std::string& path, const std::string& table) {
+  struct statx about {};
+  if (statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &about) != 0)
+    throw Error(ErrorKind::not_found, fmt::format("SQLite file {} is gone", path));
+  std::int64_t born = 0;
+  if (about.stx_mask & STATX_BTIME) born = about.stx_btime.tv_sec * 1'000'000'000LL + about.stx_btime.tv_nsec;
+  return fmt::format("sqlite:{}:{}/{}", about.stx_ino, born, table);
 }
 
 std::vector<Reference> list_references(Database& database, const std::vector<std::string>& tables) {

@@ -59,7 +59,7 @@ KeyColumns::KeyColumns(Database& database, const Table& table, const std::vector
     }
 }
 
-std::string KeyColumns::list(bool canonical, const std::string& prefix) const {
+std::vector<std::string> KeyColumns::names(bool canonical, const std::string& prefix) const {
   std::vector<std::string> names;
   for (const Part& part : parts_) {
     std::string name = prefix + quoted(part.name);
@@ -69,7 +69,15 @@ std::string KeyColumns::list(bool canonical, const std::string& prefix) const {
     else if (canonical && part.collation != "BINARY") name += " COLLATE BINARY";
     names.push_back(std::move(name));
   }
-  return join(names, ", ");
+  return names;
+}
+
+std::string KeyColumns::list(bool canonical, const std::string& prefix) const {
+  return join(names(canonical, prefix), ", ");
+}
+
+std::string KeyColumns::list_backwards(bool canonical) const {
+  return join(names(canonical, ""), " DESC, ") + " DESC";
 }
 
 std::string KeyColumns::equals(const std::string& prefix, const std::vector<std::string>& operands) const {

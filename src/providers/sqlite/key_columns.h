@@ -22,6 +22,8 @@ class KeyColumns {
   std::size_t size() const { return parts_.size(); }
   /// `"a", "b"`: in the columns' own collations, or as `compare(Value, Value)` orders them. `prefix`: "t." or so.
   std::string list(bool canonical = false, const std::string& prefix = "") const;
+  /// `"a" DESC, "b" DESC`
+  std::string list_backwards(bool canonical) const;
   /// `"a" = ? AND …`: exactly, whatever the collation.
   std::string equals(const std::string& prefix, const std::vector<std::string>& operands) const;
 
@@ -33,6 +35,8 @@ class KeyColumns {
   Value decode(std::size_t part, const Stored& stored, Arena& arena) const;
 
  private:
+  std::vector<std::string> names(bool canonical, const std::string& prefix) const;
+
   struct Part {
     std::string name;
     ColumnType type;

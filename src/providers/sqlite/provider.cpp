@@ -25,6 +25,12 @@ class FileConnection : public Connection {
     return discover_tables(*open_file(settings_, resources_.stop), table, settings_.naive_offset);
   }
 
+  std::string identify(const std::string& name) override {
+    if (!file_exists(settings_)) return "";
+    const auto table = find_table(*open_file(settings_, resources_.stop), name);
+    return table ? identify_table(settings_.path, table->name) : "";
+  }
+
   std::vector<Reference> references(const std::vector<std::string>& tables) override {
     // A file that is not there yet is not made by looking at it.
     if (!file_exists(settings_)) return {};

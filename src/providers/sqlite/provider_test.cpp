@@ -36,6 +36,11 @@ TEST_F(SqliteDiscovery, ListsTablesWithoutViewsAndSqlitesOwn) {
   EXPECT_EQ(tables[0].schema.provider, "sqlite");
 }
 
+TEST_F(SqliteDiscovery, GivesATableOneNameHoweverItIsSpelled) {
+  file_.run("CREATE TABLE items (id INTEGER PRIMARY KEY)");
+  EXPECT_EQ(describe("Items").schema.table, "items");
+}
+
 TEST_F(SqliteDiscovery, OffersFieldsThatSayWhenARowWasLastChangedBestFirst) {
   file_.run(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, created_at TIMESTAMP, birthday DATE, mtime INTEGER, "

@@ -1,11 +1,10 @@
 #include "providers/sqlite/reader.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 
 #include "core/error.h"
+#include "providers/sqlite/discovery.h"
 #include "providers/sqlite/row_stream.h"
 
 namespace syncflow::sqlite {
@@ -35,14 +34,7 @@ Reader::Reader(const SourceSpec& spec, const Settings& settings, Resources resou
 
 /// A SQLite file bears no name of its own. The inode and its time of birth stay through writes and VACUUM, and
 /// change when another file, also an older copy of this one, takes its place.
-std::string Reader::identity() {
-  struct statx about {};
-  if (statx(AT_FDCWD, settings_.path.c_str(), 0, STATX_INO | STATX_BTIME, &about) != 0)
-    throw Error(ErrorKind::not_found, fmt::format("SQLite file {} is gone", settings_.path));
-  std::int64_t born = 0;
-  if (about.stx_mask & STATX_BTIME) born = about.stx_btime.tv_sec * 1'000'000'000LL + about.stx_btime.tv_nsec;
-  return fmt::format("sqlite:{}:{}/{}", about.stx_ino, born, schema()->table);
-}
+std::string Reader::identity() { return identify_table(settings_.path, schema()->table); }
 
 sql::Visibility Reader::visibility() {
   if (settings_.read_only || sqlite3_db_readonly(database_->handle(), "main") == 1)

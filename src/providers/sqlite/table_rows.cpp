@@ -98,8 +98,13 @@ Sql TableRows::where(const sql::RowQuery& query, Sql where) const {
 
 std::string TableRows::order(const sql::RowQuery& query) const {
   using Order = sql::RowQuery::Order;
+  const bool canonical = query.order == Order::canonical;
+  if (query.backwards) {
+    const std::string keys = key().list_backwards(canonical);
+    return query.order == Order::cursor ? cursor().order() + " DESC, " + keys : keys;
+  }
   if (query.order == Order::cursor) return cursor().order() + ", " + key().list();
-  return key_ ? key_->list(query.order == Order::canonical) : "";
+  return key_ ? key_->list(canonical) : "";
 }
 
 std::string TableRows::cells(const sql::RowQuery& query, const std::string& prefix) const {

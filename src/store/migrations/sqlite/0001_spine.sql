@@ -30,6 +30,10 @@ CREATE TABLE sync_state (
   next_run_at      TEXT,
   failed_polls     INTEGER NOT NULL DEFAULT 0,
   message          TEXT NOT NULL DEFAULT '',
+  -- Why the last look failed; empty: it did not.
+  poll_trouble     TEXT NOT NULL DEFAULT '',
+  -- The next run loads everything again.
+  starts_over      INTEGER NOT NULL DEFAULT 0,
   -- The right to work on the sync: a write with another epoch or run is refused.
   epoch            INTEGER NOT NULL DEFAULT 0,
   lease_owner      TEXT,
@@ -43,9 +47,11 @@ CREATE TABLE sync_state (
   -- From when a worker may claim the sync; null: not now.
   waiting_at       TEXT AS (CASE WHEN active AND hold_kind IS NULL AND lease_until IS NULL
                             THEN max(queued_run_after, coalesce(backoff_until, queued_run_after)) END),
-  -- From when the poller may look at the sync; null: not now.
+  -- From when the poller may look at the sync; null: not now. A job that is only due later stands in no way.
   poll_at          TEXT AS (CASE WHEN active AND hold_kind IS NULL AND lease_until IS NULL
-                                 AND queued_run_after IS NULL THEN coalesce(next_run_at, '') END)
+                                 AND (queued_run_after IS NULL
+                                      OR (backoff_until IS NULL AND queued_run_after > coalesce(next_run_at, '')))
+                            THEN coalesce(next_run_at, '') END)
 ) WITHOUT ROWID;
 CREATE INDEX sync_state_by_turn ON sync_state(queued_priority, team_id, waiting_at) WHERE waiting_at IS NOT NULL;
 CREATE INDEX sync_state_waiting ON sync_state(waiting_at) WHERE waiting_at IS NOT NULL;
@@ -66,7 +72,7 @@ CREATE TABLE data_sync_jobs (
               DEFAULT (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2)
                              || '-a' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))),
   sync_id     TEXT NOT NULL COLLATE NOCASE,
-  team_id     TEXT NOT NULL ON CONFLICT REPLACE COLLATE NOCASE DEFAULT '00000000-0000-4000-8000-000000000001',
+  team_id     TEXT NOT NULL ON CONFLICT REPLACE COLLATE NOCASE DEFAULT '',  -- '': the sync's
   provider    TEXT NOT NULL ON CONFLICT REPLACE DEFAULT '',
   status      TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 'pending'
               CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
@@ -206,6 +212,8 @@ CREATE TABLE sync_row_errors (
   key           TEXT NOT NULL,
   field         TEXT NOT NULL,
   reason        TEXT NOT NULL,
+  -- Of the row as the destination refused it; zeros: it did not get that far.
+  row_hash      BLOB NOT NULL,
   attempts      INTEGER NOT NULL,
   first_seen_at TEXT NOT NULL,
   last_seen_at  TEXT NOT NULL,

@@ -3,10 +3,10 @@
 namespace syncflow::mysql {
 namespace {
 
-class MysqlRights : public MysqlLive {};
-SYNCFLOW_ON_MYSQL_SERVERS(MysqlRights);
+class MysqlWriteRights : public MysqlLive {};
+SYNCFLOW_ON_MYSQL_SERVERS(MysqlWriteRights);
 
-TEST_P(MysqlRights, EveryRightThatIsMissingIsNamedBeforeAnythingIsWritten) {
+TEST_P(MysqlWriteRights, EveryRightThatIsMissingIsNamedBeforeAnythingIsWritten) {
   database().run("CREATE TABLE items (id INT PRIMARY KEY, name VARCHAR(20), doubled INT AS (id * 2))");
   const auto schema = make_schema("items", {field("id", Type::int64), field("name", Type::text)});
   const auto look = [&](const std::vector<std::string>& grants, DestinationSpec spec) {
@@ -36,7 +36,7 @@ TEST_P(MysqlRights, EveryRightThatIsMissingIsNamedBeforeAnythingIsWritten) {
   EXPECT_EQ(rows("SHOW TABLES").size(), 1U) << "looking makes nothing";
 }
 
-TEST_P(MysqlRights, ARightThatCameByARoleCounts) {
+TEST_P(MysqlWriteRights, ARightThatCameByARoleCounts) {
   const auto schema = make_schema("made", {field("id", Type::int64)});
   const std::string role = database().name() + "_role";
   database().run("CREATE ROLE " + role);
