@@ -53,6 +53,15 @@ TEST_F(Params, MustNotBeEmptyWhereNothingWouldBeFound) {
   EXPECT_EQ(refusal("replace", "search: \"\", with: x"), at("search") + "it is empty");
 }
 
+TEST_F(Params, AreNotShownWhereTheyComeFromAVariable) {
+  environment_["HOW"] = "hunter2";
+  const std::string said = refusal("hash", "algorithm: \"${HOW}\"");
+  EXPECT_EQ(said.find("hunter"), std::string::npos) << said;
+  EXPECT_EQ(said.find(at("algorithm")), 0u) << said;
+  environment_["HOW"] = "sha256";
+  EXPECT_EQ(refusal("hash", "algorithm: \"${HOW}\""), "");
+}
+
 TEST_F(Params, MakeOfAConstantWhatItCanBecome) {
   const auto constant = [&](const std::string& value) {
     return ConfigFolder::refusal(

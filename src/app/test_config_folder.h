@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "app/config.h"
 #include "core/error.h"
@@ -27,7 +28,10 @@ class ConfigFolder : public ::testing::Test {
   Config load(const std::string& yaml) const {
     std::ofstream(folder_ / "syncflow.yaml") << yaml;
     return load_config((folder_ / "syncflow.yaml").string(), ".env", providers_,
-                       [](const std::string&) { return std::optional<std::string>(); });
+                       [this](const std::string& name) {
+                         const auto found = environment_.find(name);
+                         return found == environment_.end() ? std::nullopt : std::optional(found->second);
+                       });
   }
 
   /// What is said of a bad file, its folder left out; empty when it is taken.
@@ -42,6 +46,7 @@ class ConfigFolder : public ::testing::Test {
   }
 
   std::filesystem::path folder_;
+  std::map<std::string, std::string> environment_;
   const Registry providers_ = built_in_providers();
 };
 

@@ -79,23 +79,45 @@ std::string type_meant_by(const std::string& name) {
   return found == types.end() ? "" : found->second;
 }
 
-void check_type(const Reader& place) {
-  const std::string meant = type_meant_by(place.text());
+void check_type(const std::string& name) {
+  const std::string meant = type_meant_by(name);
   if (!meant.empty())
-    place.fail(fmt::format("unknown type \"{}\"; did you mean \"{}\"?", shortened(place.text()), meant));
-  check_at(place, [&] { type_named(place.text()); });
+    throw Error(ErrorKind::bad_config,
+                fmt::format("unknown type \"{}\"; did you mean \"{}\"?", shortened(name), meant));
+  type_named(name);
 }
 
-/// The values of params, as far as they can be judged without knowing the table. That they are there and belong to the
-/// transform, `check_transform` has seen.
-void check_params(const Reader& params, const std::string& transform) {
-  for (const auto& [name, value] : params.members()) {
-    if (name == "algorithm") value.choice({"sha256"});
-    else if (name == "to") check_type(value);
-    else if (name == "index") value.number(-kFarthestPart, kFarthestPart);
-    else if (name == "digits") value.number(-kMostDigits, kMostDigits);
-    else if (name == "search" || (name == "separator" && transform == "split")) value.name();
-  }
+/// Judges the value of a param as far as that can be done without knowing the table. Throws Error(bad_config) without
+/// a place.
+void check_param(const std::string& transform, const std::string& name, const std::string& value) {
+  Node node;
+  node.kind = Node::Kind::scalar;
+  node.text = value;
+  const Reader reader(node);
+  if (name == "algorithm") reader.choice({"sha256"});
+  else if (name == "to") check_type(value);
+  else if (name == "index") reader.number(-kFarthestPart, kFarthestPart);
+  else if (name == "digits") reader.number(-kMostDigits, kMostDigits);
+  else if (name == "search" || (name == "separator" && transform == "split")) reader.name();
+}
+
+/// That params are there and belong to the transform, `check_transform` has seen. What is not filled in yet, in a
+/// definition from the store, was judged when it was.
+void check_values(const Reader& field, const FieldMapping& mapping) {
+  for (const auto& [name, text] : mapping.params)
+    if (text.is_filled())
+      check_at(field.at("params").at(name), [&, &name = name] {
+        text.read([&](const std::string& value) { check_param(mapping.transform, name, value); });
+      });
+  const auto to = mapping.params.find("to");
+  if (!mapping.constant || !mapping.constant->is_filled() || to == mapping.params.end() ||
+      !to->second.is_filled())
+    return;
+  check_at(field.at("constant"), [&] {
+    Arena arena;
+    mapping.constant->read(
+        [&](const std::string& value) { literal(type_named(to->second.value()), value, arena); });
+  });
 }
 
 FieldMapping read_field(const std::string& to, const Reader& field) {
@@ -115,12 +137,7 @@ FieldMapping read_field(const std::string& to, const Reader& field) {
   if (const auto params = field.find("params"))
     for (const auto& [name, value] : params->members()) mapping.params[name] = value.free_text();
   check_at(field, [&] { check_transform(mapping); });
-  if (const auto params = field.find("params")) check_params(*params, mapping.transform);
-  if (mapping.constant && !mapping.transform.empty())
-    check_at(field.at("constant"), [&] {
-      Arena arena;
-      literal(type_named(mapping.params.at("to")), *mapping.constant, arena);
-    });
+  check_values(field, mapping);
   return mapping;
 }
 
