@@ -65,6 +65,28 @@ Page page_of(const Query& query) {
   return page;
 }
 
+/// The page that `list` gives. The store judges a cursor; which parameter that was, it does not know.
+template <typename List>
+auto on_page(const Page& page, List list) {
+  try {
+    return list(page);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::bad_config || page.cursor.empty()) throw;
+    throw Error(ErrorKind::bad_config,
+                fmt::format("cursor is \"{}\"; it must be what the page before gave as next",
+                            shortened(page.cursor)));
+  }
+}
+
+std::string checked_status(const Query& query) {
+  const std::string status = query.get("status");
+  if (!status.empty() && !job_status_named(status))
+    throw Error(ErrorKind::bad_config,
+                fmt::format("status is \"{}\"; it must be pending, processing, completed or failed",
+                            shortened(status)));
+  return status;
+}
+
 bool is_json(std::string_view content_type) {
   std::string type = in_lower_case(std::string(content_type.substr(0, content_type.find(';'))));
   type.erase(type.find_last_not_of(" \t") + 1);
@@ -179,8 +201,10 @@ class Handlers {
   }
 
   Response syncs(const Request& request, const std::string&) const {
-    return listed("syncs", store_.list_syncs(page_of(Query(request))),
-                  [this](const Sync& sync) { return to_json(sync, last_run(sync)); });
+    return listed(
+        "syncs",
+        on_page(page_of(Query(request)), [this](const Page& page) { return store_.list_syncs(page); }),
+        [this](const Sync& sync) { return to_json(sync, last_run(sync)); });
   }
 
   Response sync(const Request& request, const std::string& id) const {
@@ -192,8 +216,9 @@ class Handlers {
   Response jobs(const Request& request, const std::string&) const {
     const Query query(request);
     Page page = page_of(query);
-    page.status = query.get("status");
-    return listed("jobs", store_.list_jobs(page), [](const Job& job) { return to_json(job); });
+    page.status = checked_status(query);
+    return listed("jobs", on_page(page, [this](const Page& at) { return store_.list_jobs(at); }),
+                  [](const Job& job) { return to_json(job); });
   }
 
   Response job(const Request& request, const std::string& id) const {
@@ -228,8 +253,9 @@ class Handlers {
   }
 
   Response runs(const Request& request, const std::string&) const {
-    return listed("runs", store_.list_runs(page_of(Query(request))),
-                  [](const Run& run) { return to_json(run); });
+    return listed(
+        "runs", on_page(page_of(Query(request)), [this](const Page& page) { return store_.list_runs(page); }),
+        [](const Run& run) { return to_json(run); });
   }
 
   Response connections(const Request& request, const std::string&) const {
@@ -248,8 +274,10 @@ class Handlers {
   }
 
   Response quarantine(const Request& request, const std::string&) const {
-    return listed("rejections", store_.list_quarantine(page_of(Query(request))),
-                  [](const QuarantinedRow& row) { return to_json(row); });
+    return listed(
+        "rejections",
+        on_page(page_of(Query(request)), [this](const Page& page) { return store_.list_quarantine(page); }),
+        [](const QuarantinedRow& row) { return to_json(row); });
   }
 
   /// Nothing when it is unknown or another team's; `team_id` empty: of any team.
@@ -277,8 +305,8 @@ class Handlers {
           409, fmt::format("sync {} is {}; set its status to active first", sync.name, name_of(sync.status)));
     if (!sync.hold) return std::nullopt;
     // The one hold that says the set-up itself cannot work, whenever it is asked for.
-    if (sync.hold->kind == "table_size") return problem(422, sync.hold->reason);
-    return problem(409, fmt::format("sync {} is on hold: {}", sync.name, sync.hold->reason));
+    if (sync.hold->kind == "table_size") return problem(422, hold_in_words(sync));
+    return problem(409, fmt::format("sync {} is on hold: {}", sync.name, hold_in_words(sync)));
   }
 
   Response change_job(const Request& request, const std::string& id,

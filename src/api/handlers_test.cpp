@@ -209,11 +209,13 @@ TEST_F(Api, SaysWhyASyncIsOnHold) {
   store_->set_hold(sync.id, {"unauthorized", "the password was refused: set another", clock_.now()});
   const Response held = post_job(sync.id);
   EXPECT_EQ(held.status, 409);
-  EXPECT_THAT(sentence(held), HasSubstr("the password was refused: set another"));
+  EXPECT_THAT(sentence(held),
+              HasSubstr("the password was refused: set another; then `syncflow resume customers`"));
   store_->set_hold(sync.id, {"table_size", "add a field updated_at to t", clock_.now()});
   const Response too_large = post_job(sync.id);
   EXPECT_EQ(too_large.status, 422);
-  EXPECT_THAT(sentence(too_large), HasSubstr("add a field updated_at to t"));
+  EXPECT_THAT(sentence(too_large),
+              HasSubstr("add a field updated_at to t; then `syncflow resume customers`"));
   EXPECT_EQ(store_->pending_jobs(), 0u);
 }
 
@@ -283,8 +285,18 @@ TEST_F(Api, FiltersJobsByStatusSyncAndTeam) {
 TEST_F(Api, RefusesParametersThatMeanNothing) {
   for (const char* target :
        {"/jobs?status=done", "/jobs?limit=0", "/jobs?limit=-1", "/jobs?limit=many", "/jobs?sync_id=customers",
-        "/runs?team_id=us", "/jobs?cursor=nonsense", "/syncs?cursor=nonsense", "/quarantine?cursor=nonsense"})
-    EXPECT_EQ(ask("GET", target).status, 400) << target;
+        "/runs?team_id=us", "/jobs?cursor=nonsense", "/syncs?cursor=nonsense", "/quarantine?cursor=nonsense",
+        "/syncs?cursor=zz", "/jobs?limit=5&a=%zz", "/hello?a=%zz"}) {
+    const Response refused = ask("GET", target);
+    EXPECT_EQ(refused.status, 400) << target;
+    const std::string parameters(target);
+    const auto begin = parameters.find_last_of("?&") + 1;
+    const std::string name = parameters.substr(begin, parameters.find('=', begin) - begin);
+    EXPECT_THAT(sentence(refused),
+                ::testing::AnyOf(::testing::StartsWith(name + " "),
+                                 ::testing::StartsWith("query parameter \"" + name + "\": ")))
+        << target;
+  }
   EXPECT_EQ(ask("GET", "/jobs?limit=100000").status, 200) << "at most 1000 are given";
 }
 

@@ -1,5 +1,7 @@
 #include "api/http.h"
 
+#include <fmt/core.h>
+
 #include <boost/json.hpp>
 
 #include "core/error.h"
@@ -7,6 +9,15 @@
 
 namespace syncflow::api {
 namespace {
+
+std::string unescaped(std::string_view escape) {
+  try {
+    return from_hex(escape.substr(1));
+  } catch (const Error&) {
+    throw Error(ErrorKind::bad_config,
+                fmt::format("\"{}\" is no escape; a % itself is written %25", repaired_utf8(escape)));
+  }
+}
 
 std::string decoded(std::string_view text) {
   std::string out;
@@ -17,13 +28,13 @@ std::string decoded(std::string_view text) {
     } else if (text[i] != '%') {
       out += text[i];
     } else if (i + 2 < text.size()) {
-      out += from_hex(text.substr(i + 1, 2));
+      out += unescaped(text.substr(i, 3));
       i += 2;
     } else {
-      throw Error(ErrorKind::bad_config, "the query ends inside a % escape");
+      throw Error(ErrorKind::bad_config, "it ends inside a % escape");
     }
   }
-  if (!is_utf8(out)) throw Error(ErrorKind::bad_config, "the query is not UTF-8 once it is decoded");
+  if (!is_utf8(out)) throw Error(ErrorKind::bad_config, "it is not UTF-8 once it is decoded");
   return out;
 }
 
@@ -47,7 +58,11 @@ Query::Query(const Request& request) {
     const std::string_view name = std::string_view(part).substr(0, equals);
     const std::string_view value =
         equals == std::string::npos ? std::string_view() : std::string_view(part).substr(equals + 1);
-    parameters_.emplace_back(decoded(name), decoded(value));
+    try {
+      parameters_.emplace_back(decoded(name), decoded(value));
+    } catch (const Error& error) {
+      throw error.while_doing(fmt::format("query parameter \"{}\"", shortened(repaired_utf8(name))));
+    }
   }
 }
 

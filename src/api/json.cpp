@@ -1,5 +1,9 @@
 #include "api/json.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
+
 #include "core/clock.h"
 #include "core/error.h"
 
@@ -21,10 +25,18 @@ boost::json::value payload(const std::string& text) {
   return broken ? boost::json::value(text) : value;
 }
 
-boost::json::value hold(const std::optional<Hold>& hold) {
-  if (!hold) return nullptr;
+boost::json::value hold_of(const Sync& sync) {
+  if (!sync.hold) return nullptr;
   return boost::json::object{
-      {"kind", hold->kind}, {"reason", hold->reason}, {"since", to_rfc3339(hold->since)}};
+      {"kind", sync.hold->kind}, {"reason", hold_in_words(sync)}, {"since", to_rfc3339(sync.hold->since)}};
+}
+
+/// As a shell takes it without quotes.
+bool is_plain(const std::string& name) {
+  return !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
 }
 
 std::string_view name_of_wanted(WantedStrategy strategy) {
@@ -71,6 +83,13 @@ boost::json::object to_json(const TableReport& table) {
 }
 
 }  // namespace
+
+std::string hold_in_words(const Sync& sync) {
+  // One that left the file is not resumed; its reason says what there is to do.
+  if (sync.hold->kind == "removed") return sync.hold->reason;
+  return fmt::format("{}; then `syncflow resume {}`", sync.hold->reason,
+                     is_plain(sync.name) ? sync.name : sync.id);
+}
 
 boost::json::object job_receipt(const Job& job) {
   return {{"id", job.id},
@@ -119,7 +138,7 @@ boost::json::object to_json(const Sync& sync, const std::optional<Run>& last_run
           {"name", sync.name},
           {"team_id", sync.team_id},
           {"status", name_of(sync.status)},
-          {"hold", hold(sync.hold)},
+          {"hold", hold_of(sync)},
           {"source", sync.source},
           {"destination", sync.destination},
           {"schedule", sync.schedule},

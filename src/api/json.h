@@ -17,4 +17,7 @@ boost::json::object to_json(const Run& run);
 boost::json::object to_json(const Sync& sync, const std::optional<Run>& last_run);
 boost::json::object to_json(const QuarantinedRow& row);
 
+/// Why the sync, which is on hold, is so, what mends it and which command goes on then.
+std::string hold_in_words(const Sync& sync);
+
 }  // namespace syncflow::api

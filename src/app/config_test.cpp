@@ -381,7 +381,7 @@ TEST_F(ConfigFile, SaysWhereItIsNotYaml) {
   EXPECT_EQ(refusal(""), "syncflow.yaml: the file is empty");
   EXPECT_EQ(refusal("# nothing\n"), "syncflow.yaml: the file is empty");
   EXPECT_EQ(refusal("version: 1\n\tstore: x\n"),
-            "syncflow.yaml:2: this is not YAML: illegal tab when looking for indentation");
+            "syncflow.yaml:2: the line is indented by a tab; YAML takes no tabs there, only blanks");
   EXPECT_EQ(refusal("version: 1\nconnections: [\n"),
             "syncflow.yaml:3: this is not YAML: end of sequence flow not found");
   EXPECT_EQ(refusal("version: 1\nstore: \"a\xff\"\n"), "syncflow.yaml:2: this is not UTF-8");

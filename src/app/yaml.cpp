@@ -145,6 +145,13 @@ void check_encoding(const std::string& yaml, const std::string& file) {
   }
 }
 
+bool is_indented_by_tab(const std::string& yaml, int line) {
+  const std::vector<std::string> lines = split(yaml, '\n');
+  if (line < 1 || line > static_cast<int>(lines.size())) return false;
+  const std::string& text = lines[static_cast<std::size_t>(line - 1)];
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string::npos;
+}
+
 /// Inside braces and brackets a brace of `${VAR}` is one of YAML's own.
 std::string hint_for(const std::string& yaml, int line) {
   const std::vector<std::string> lines = split(yaml, '\n');
@@ -173,6 +180,10 @@ Node parse_yaml(const std::string& yaml, const std::string& file) {
                   fmt::format("{}:{}: a second document begins here; one is read", file, second.root.line));
   } catch (const YAML::Exception& error) {
     const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
+    if (is_indented_by_tab(yaml, line))
+      throw Error(ErrorKind::bad_config,
+                  fmt::format("{}:{}: the line is indented by a tab; YAML takes no tabs there, only blanks",
+                              file, line));
     throw Error(ErrorKind::bad_config,
                 fmt::format("{}:{}: this is not YAML: {}{}", file, line, error.msg, hint_for(yaml, line)));
   }

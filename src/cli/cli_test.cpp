@@ -330,6 +330,52 @@ TEST_F(Cli, LiftsAHold) {
   EXPECT_THAT(err_.str(), HasSubstr("did you mean \"people\"?"));
 }
 
+TEST_F(Cli, ReachesASyncOfEachTeamByItsId) {
+  config_.syncs.push_back(sync("people"));
+  SyncDefinition& other = config_.syncs.back();
+  other.team_id = "6f1c1f6e-0000-4000-8000-000000000001";
+  other.id = url_uuid("other");
+  other.tables[0].destination = "people_too";
+  command({"run"});
+  store()->set_hold(other.id, {"unauthorized", "the password was refused", clock_.now()});
+  EXPECT_EQ(command({"resume", other.id}), 0) << err_.str();
+  EXPECT_FALSE(store()->find_sync(other.id)->hold);
+  const std::string left = other.id;
+  config_.syncs.pop_back();
+  command({"run"});
+  EXPECT_EQ(command({"forget", "people"}), 0) << "the other one still stands in the file: " << err_.str();
+  EXPECT_FALSE(store()->find_sync(left));
+  EXPECT_TRUE(store()->find_sync(config_.syncs[0].id));
+  EXPECT_EQ(command({"forget", config_.syncs[0].id}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("still stands in syncflow.yaml"));
+}
+
+TEST_F(Cli, NamesTheIdsWhenSeveralSyncsOfANameHaveLeft) {
+  config_.syncs.push_back(sync("people"));
+  config_.syncs.back().team_id = "6f1c1f6e-0000-4000-8000-000000000001";
+  config_.syncs.back().id = url_uuid("other");
+  config_.syncs.back().tables[0].destination = "people_too";
+  command({"run"});
+  config_.syncs = {sync("orders")};
+  command({"run"});
+  EXPECT_EQ(command({"forget", "people"}), 1);
+  EXPECT_THAT(err_.str(), AllOf(HasSubstr(url_uuid("other")), HasSubstr("give the id")));
+  EXPECT_EQ(command({"forget", url_uuid("other")}), 0) << err_.str();
+  EXPECT_EQ(command({"forget", "people"}), 0) << err_.str();
+}
+
+TEST_F(Cli, SaysWhichCommandLiftsAHold) {
+  from_.drop_table("people");
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(command({"run", "--sync", "people"}), 1);
+  ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(out_.str(), HasSubstr("syncflow resume people"));
+  EXPECT_EQ(command({"jobs", "--json"}), 0);
+  const std::string job(json_lines().at(0).at("id").as_string());
+  EXPECT_EQ(command({"jobs", "show", job}), 0);
+  EXPECT_THAT(out_.str(), AllOf(HasSubstr("on hold: "), HasSubstr("; then `syncflow resume people`")));
+}
+
 TEST_F(Cli, ForgetsASyncOnlyOnceItHasLeftTheFile) {
   command({"run"});
   EXPECT_EQ(command({"forget", "orders"}), 1);

@@ -119,14 +119,14 @@ void add_keeping_commands(CLI::App& app, Invocation& into) {
   syncflow resume customers
 
 Exit code: 0, 1 there is no such sync, or no hold on it.)");
-  resume->add_option("SYNC", into.name, "The sync's name")->required();
+  resume->add_option("SYNC", into.name, "The sync's name or id")->required();
 
   CLI::App* forget = add_command(app, into, Command::forget, "forget",
                                  "Drops what is kept for a sync that left the config file",
                                  R"(Its destination table stays as it is.
 
 Exit code: 0, 1 there is no such sync, or it still stands in the file.)");
-  forget->add_option("SYNC", into.name, "The sync's name")->required();
+  forget->add_option("SYNC", into.name, "The sync's name or id")->required();
 
   CLI::App* jobs =
       add_command(app, into, Command::jobs, "jobs", "Shows and changes the queue, also beside `serve`",

@@ -79,6 +79,8 @@ int show_job(const Invocation& line, const Surroundings& with, Store& store, con
   with.out << fmt::format("job {} of {}: {}, asked for by {} at {}\n", job.id, sync_name(store, job.sync_id),
                           name_of(job.status), name_of(job.trigger), to_rfc3339(job.created_at));
   if (!job.error.empty()) with.out << "  " << job.error << "\n";
+  if (const std::optional<Sync> sync = store.find_sync(job.sync_id); sync && sync->hold)
+    with.out << "  the sync is on hold: " << api::hold_in_words(*sync) << "\n";
   std::vector<std::vector<std::string>> rows = {
       {"  ATTEMPT", "STATUS", "STRATEGY", "STARTED", "READ", "WRITTEN", "DELETED", "QUARANTINED", "ERROR"}};
   for (const Run& run : store.runs_of_job(job.id))
@@ -159,7 +161,7 @@ int resume(const Invocation& line, const Surroundings& with) {
 
 int forget(const Invocation& line, const Surroundings& with) {
   const Opened opened = open(line, with);
-  const Sync sync = sync_named(*opened.store, line.name);
+  const Sync sync = left_sync_named(*opened.store, line.name);
   for (const SyncDefinition& kept : opened.config.syncs)
     if (kept.id == sync.id)
       throw Error(

@@ -65,6 +65,9 @@ std::string text_lines(const SyncReport& report) {
       lines += fmt::format("  {} -> {} by {}: {}\n", table.source, table.destination, table.strategy,
                            in_words(table.figures));
   if (!report.error.empty()) lines += "  " + report.error + "\n";
+  if (!report.hold.empty() && report.hold != "removed")
+    lines += fmt::format("  it is on hold; once that is mended: syncflow resume {}, or run it again\n",
+                         report.sync);
   if (report.in_quarantine > 0)
     lines += fmt::format("  {} {} in quarantine; see: syncflow quarantine --sync {}\n",
                          with_commas(static_cast<std::int64_t>(report.in_quarantine)),

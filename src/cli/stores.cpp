@@ -6,14 +6,35 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "core/uuid.h"
 
 namespace syncflow::cli {
 namespace {
 
 constexpr std::string_view kSqlite = "sqlite:";
+
+std::vector<Sync> all_syncs(Store& store) {
+  std::vector<Sync> all;
+  Page page;
+  page.limit = 1000;
+  do {
+    Listed<Sync> found = store.list_syncs(page);
+    std::move(found.items.begin(), found.items.end(), std::back_inserter(all));
+    page.cursor = found.next;
+  } while (!page.cursor.empty());
+  return all;
+}
+
+std::optional<Sync> with_id(Store& store, std::string id) {
+  if (!is_uuid(id)) return std::nullopt;
+  for (char& c : id)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  return store.find_sync(id);
+}
 
 }  // namespace
 
@@ -57,14 +78,25 @@ ScratchStore::~ScratchStore() {
 }
 
 Sync sync_named(Store& store, const std::string& name) {
+  if (std::optional<Sync> sync = with_id(store, name)) return *sync;
   if (std::optional<Sync> sync = store.find_sync_named(name)) return *sync;
   std::vector<std::string> known;
-  Page page;
-  page.limit = 1000;
-  for (const Sync& sync : store.list_syncs(page).items) known.push_back(sync.name);
+  for (const Sync& sync : all_syncs(store)) known.push_back(sync.name);
   const std::string near = nearest(name, known);
   throw Error(ErrorKind::not_found, fmt::format("there is no sync \"{}\" in the store{}", name,
                                                 near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+}
+
+Sync left_sync_named(Store& store, const std::string& name) {
+  std::vector<Sync> left;
+  for (const Sync& sync : all_syncs(store))
+    if (sync.name == name && sync.hold && sync.hold->kind == "removed") left.push_back(sync);
+  if (left.size() == 1) return left.front();
+  if (left.empty()) return sync_named(store, name);
+  std::vector<std::string> ids;
+  for (const Sync& sync : left) ids.push_back(fmt::format("{} of team {}", sync.id, sync.team_id));
+  throw Error(ErrorKind::not_found, fmt::format("several syncs named {} have left the file: {}; give the id",
+                                                name, join(ids, ", ")));
 }
 
 }  // namespace syncflow::cli

@@ -28,7 +28,10 @@ class ScratchStore {
   std::unique_ptr<Store> store_;
 };
 
-/// The sync of that name. Throws Error(not_found) that names the nearest.
+/// The sync of that name or id. Throws Error(not_found) that names the nearest, and Error(bad_config) that names the ids
+/// when several teams have one of that name.
 Sync sync_named(Store& store, const std::string& name);
+/// The same, where one that left the file goes before others of its name.
+Sync left_sync_named(Store& store, const std::string& name);
 
 }  // namespace syncflow::cli
