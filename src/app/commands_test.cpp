@@ -94,5 +94,25 @@ TEST_F(Commands, AFileThatIsMissingIsAnErrorWhereItIsASource) {
   EXPECT_FALSE(std::filesystem::exists(path("to.db")));
 }
 
+TEST_F(Commands, DiscoverDoesNotOfferAFieldThatASyncOfTheConfigFills) {
+  EXPECT_EQ(command({"run"}), 0) << err_.str();
+  EXPECT_EQ(command({"discover", "from", "people"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(), AllOf(HasSubstr("cursor"), Not(HasSubstr("no cursor field"))));
+  EXPECT_EQ(command({"discover", "to"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(),
+              AllOf(HasSubstr("warning: updated_at is no cursor field: a sync of this config fills it"),
+                    Not(HasSubstr("cursor:")), Not(HasSubstr("cursor, "))));
+  EXPECT_EQ(command({"discover", "to", "people", "--json"}), 0) << err_.str();
+  EXPECT_TRUE(boost::json::parse(out_.str()).at("cursors").as_array().empty());
+}
+
+TEST_F(Commands, DiscoverSaysOnceThatAFieldHasNoIndex) {
+  sqlite::Database(path("from.db"), sqlite::OpenMode::read_write, std::chrono::seconds(5))
+      .execute("DROP INDEX people_updated");
+  EXPECT_EQ(command({"discover", "from"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(),
+              AllOf(HasSubstr("cursor: no index: each poll"), Not(HasSubstr("no index: no index"))));
+}
+
 }  // namespace
 }  // namespace syncflow::app

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <ostream>
 
@@ -12,6 +13,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "engine/engine.h"
+#include "engine/table_plan.h"
 
 namespace syncflow::cli {
 namespace {
@@ -149,9 +151,25 @@ std::string notes_on(const TableInfo& table, std::size_t index) {
   if (field.generated) notes.emplace_back("generated");
   for (const CursorCandidate& candidate : table.cursor_candidates)
     if (candidate.field == field.name)
-      notes.push_back((candidate.indexed ? "cursor" : "cursor, no index") +
-                      (candidate.note.empty() ? "" : ": " + candidate.note));
+      notes.push_back(candidate.note.empty() ? (candidate.indexed ? "cursor" : "cursor, no index")
+                                             : "cursor: " + candidate.note);
   return join(notes, ", ");
+}
+
+/// Does not offer what a sync of this config writes: rows come late there, under stamps of long ago.
+void leave_out_copied(TableInfo& table, const std::vector<std::string>& copied) {
+  std::vector<CursorCandidate> offered;
+  for (CursorCandidate& candidate : table.cursor_candidates) {
+    if (std::find(copied.begin(), copied.end(), candidate.field) == copied.end()) {
+      offered.push_back(std::move(candidate));
+      continue;
+    }
+    table.warnings.push_back(fmt::format(
+        "{} is no cursor field: a sync of this config fills it with copied values, under which rows "
+        "can be missed; give that sync a \"stamp\" field and read by it",
+        candidate.field));
+  }
+  table.cursor_candidates = std::move(offered);
 }
 
 std::string in_words(const TableInfo& table) {
@@ -269,8 +287,12 @@ int check(const Invocation& line, const Surroundings& with) {
 
 int discover(const Invocation& line, const Surroundings& with) {
   const Config config = with.load_config(line.config_file, line.env_file);
-  const std::vector<TableInfo> tables = on_connection(
-      config, line, with, [&](Connection& connection) { return connection.discover(line.table); });
+  const std::vector<TableInfo> tables = on_connection(config, line, with, [&](Connection& connection) {
+    std::vector<TableInfo> found = connection.discover(line.table);
+    for (TableInfo& table : found)
+      leave_out_copied(table, copied_fields(config, line.name, table.schema.table, table, connection));
+    return found;
+  });
   for (const TableInfo& table : tables)
     with.out << (line.json ? to_json_text(to_json(table)) + "\n" : in_words(table));
   return 0;

@@ -96,22 +96,6 @@ bool copies_into(const TableMapping& mapping, const Schema& schema, const std::s
                                                [&](const FieldMapping& field) { return is_it(field.to); });
 }
 
-/// Fields of the table that a sync of the config fills with copied values.
-std::vector<std::string> copied_fields(const Config& config, const SyncDefinition& reading,
-                                       const std::string& table, const TableInfo& found,
-                                       Connection& connection) {
-  std::vector<std::string> fields;
-  for (const SyncDefinition& sync : config.syncs) {
-    if (!config.is_one_system(sync.destination, reading.source)) continue;
-    for (const TableMapping& mapping : sync.tables) {
-      if (!is_same_table(mapping.destination, table, found, connection)) continue;
-      for (const Field& field : found.schema.fields)
-        if (copies_into(mapping, found.schema, field.name)) fields.push_back(field.name);
-    }
-  }
-  return fields;
-}
-
 std::string field_to_add(const TablePlan& plan) {
   return fmt::format(
       "add a last-modified field, for example a timestamp updated_at that is set on every insert and "
@@ -120,6 +104,21 @@ std::string field_to_add(const TablePlan& plan) {
 }
 
 }  // namespace
+
+std::vector<std::string> copied_fields(const Config& config, const std::string& connection_name,
+                                       const std::string& table, const TableInfo& found,
+                                       Connection& connection) {
+  std::vector<std::string> fields;
+  for (const SyncDefinition& sync : config.syncs) {
+    if (!config.is_one_system(sync.destination, connection_name)) continue;
+    for (const TableMapping& mapping : sync.tables) {
+      if (!is_same_table(mapping.destination, table, found, connection)) continue;
+      for (const Field& field : found.schema.fields)
+        if (copies_into(mapping, found.schema, field.name)) fields.push_back(field.name);
+    }
+  }
+  return fields;
+}
 
 TablePlan plan_table(const Config& config, const SyncDefinition& sync, const TableMapping& mapping,
                      const Capabilities& can, Connection& connection) {
@@ -138,7 +137,8 @@ TablePlan plan_table(const Config& config, const SyncDefinition& sync, const Tab
     plan.source.strategy = Strategy::diff;
     return plan;
   }
-  const std::vector<std::string> copied = copied_fields(config, sync, mapping.source, plan.table, connection);
+  const std::vector<std::string> copied =
+      copied_fields(config, sync.source, mapping.source, plan.table, connection);
   if (mapping.strategy == WantedStrategy::cursor || !mapping.cursor.empty()) {
     if (deletes)
       throw Error(ErrorKind::bad_config, fmt::format("table {}: not supported yet: deletes: soft or hard "

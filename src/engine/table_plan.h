@@ -25,6 +25,11 @@ struct TablePlan {
 TablePlan plan_table(const Config& config, const SyncDefinition& sync, const TableMapping& mapping,
                      const Capabilities& can, Connection& connection);
 
+/// Fields of `table`, which `connection` found to be `found`, that a sync of the config fills with copied values.
+std::vector<std::string> copied_fields(const Config& config, const std::string& connection_name,
+                                       const std::string& table, const TableInfo& found,
+                                       Connection& connection);
+
 /// The table-size rule for strategy diff. Returns a warning or an empty text; sets or clears
 /// `state.outgrown_since`; throws HoldError(table_size) when the table needs a cursor field.
 std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState& state, Time now);
