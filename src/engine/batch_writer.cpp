@@ -57,6 +57,11 @@ Carried BatchWriter::carry(Batch batch, const Options& options) {
   if (batch.changes.empty()) return carried;
   Mapped mapped = mapper_.apply(std::move(batch));
   carried.figures.filtered += static_cast<std::int64_t>(mapped.filtered);
+  for (const RowHash& key : mapped.filtered_keys)
+    if (!note_filtered(key)) {
+      --carried.figures.filtered;
+      --carried.figures.read;
+    }
   take_out_refused(mapped, carried);
   // Before rows are compared with what was applied: one that changed and changed back must not leave its
   // middle state. A first load lists each key once.
@@ -66,6 +71,12 @@ Carried BatchWriter::carry(Batch batch, const Options& options) {
   if (!mapped.batch.changes.empty()) write(mapped, carried, options);
   carried.figures.quarantined = static_cast<std::int64_t>(carried.refused.size());
   return carried;
+}
+
+bool BatchWriter::note_filtered(const RowHash& key) {
+  // Beyond this a row that is read twice counts twice, which only figures tell.
+  if (filtered_.size() >= RowTracker::kMostWindowKeys) return true;
+  return filtered_.insert(key).second;
 }
 
 void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
@@ -84,7 +95,7 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
 
 void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Options& options) {
   const bool may_know_refused = !refused_.empty() && !options.tries_again;
-  const bool filters = options.mode == WriteMode::append && may_leave(mapped);
+  const bool filters = may_leave(mapped);
   if (tracker_.empty() && !options.tracks_all && !may_know_refused && !filters) return;
   const Batch& batch = mapped.batch;
   take_out(mapped, [&](std::size_t i) {
@@ -92,10 +103,14 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
     if (change.operation == Operation::truncate) return false;
     const RowHash key = hash_key(batch.schema(), change);
     // Never written by this mapping, so nothing has to leave.
-    const bool never_written =
-        options.tracks_all ? !tracker_.knows(key) : options.mode == WriteMode::append;
+    const bool never_written = options.tracks_all ? !tracker_.knows(key) : options.mode == WriteMode::append;
+    if (mapped.left_filter[i] && filtered_.count(key) != 0) {
+      --carried.figures.read;
+      return true;
+    }
     if (mapped.left_filter[i] && never_written) {
       ++carried.figures.filtered;
+      if (change.watched) note_filtered(key);
       return true;
     }
     if (change.operation == Operation::remove && options.tracks_all && !tracker_.knows(key)) {
@@ -147,8 +162,11 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
     if (change.operation == Operation::truncate) continue;
     if (!refused[i] && options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
     const bool tracked = change.watched && !refused[i] && is_whole(change);
-    if (!tracked && tracker_.empty()) continue;
+    const bool left = change.watched && !refused[i] && mapped.left_filter[i];
+    if (!tracked && !left && tracker_.empty() && filtered_.empty()) continue;
     const RowHash key = hash_key(batch.schema(), change);
+    if (left) note_filtered(key);
+    else filtered_.erase(key);
     if (tracked)
       tracker_.note(key, hash_row(change.row), tracker_.keeps_keys() ? mapper_.source_key(change) : Key{});
     else if (refused[i]) tracker_.note_refused(key);

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/mapper.h"
@@ -49,12 +50,15 @@ class BatchWriter {
   void take_out_refused(Mapped& mapped, Carried& carried);
   void take_out_applied(Mapped& mapped, Carried& carried, const Options& options);
   void write(Mapped& mapped, Carried& carried, const Options& options);
+  /// False: this writer met it before, and it has not passed the filter since.
+  bool note_filtered(const RowHash& key);
 
   Mapper& mapper_;
   RowTracker& tracker_;
   Destination& destination_;
   const Fence& fence_;
   std::unordered_map<RowHash, RowHash> refused_;  ///< key to row, of this writer's time
+  std::unordered_set<RowHash> filtered_;          ///< keys outside the filter that may come again
 };
 
 }  // namespace syncflow

@@ -250,6 +250,7 @@ void Mapper::Plan::filter_and_map(Mapped& mapped) {
     const bool stays = passes(batch, change);
     if (!stays && !removes_what_leaves) {
       ++mapped.filtered;
+      if (change.watched) mapped.filtered_keys.push_back(hash_key(batch.schema(), change));
       continue;
     }
     if (!stays) leave(change);

@@ -17,6 +17,7 @@ struct Mapped {
   std::vector<bool> left_filter;
   /// Changes that were dropped because they do not pass the filters.
   std::size_t filtered = 0;
+  std::vector<RowHash> filtered_keys{};  ///< of those that are watched
 };
 
 /// Filters, renames and transforms the rows of one mapping. Built once per run; not thread-safe.

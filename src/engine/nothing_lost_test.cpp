@@ -247,5 +247,51 @@ TEST_F(NothingLost, AStampOfLongAgoIsFoundWhenItLiesAboveWhatWasRead) {
   expect_quiet(sync);
 }
 
+TEST_F(NothingLost, ATableIsNotFilledFromItselfUnderAnotherName) {
+  put_people(1, 3);
+  SyncDefinition sync = once(people_mapping());
+  sync.tables[0].existing = Existing::replace;
+  Config config;
+  config.connections = {{"source", "from", {}}, {"alias", "from", {}}};
+  sync.destination = "alias";
+  config.syncs = {sync};
+  Engine engine({*store_, registry_, clock_, config, {}});
+  engine.apply_config();
+  const SyncReport report = engine.run_once({}, false, {}, {}).front();
+  EXPECT_THAT(report.error, HasSubstr("one and the same table"));
+  EXPECT_EQ(from_.size("people"), 3u);
+}
+
+TEST_F(NothingLost, RowsThatALoadReadsTwiceCountOnce) {
+  put_people(1, 4);
+  const SyncReport report = run(once(people_mapping()));
+  EXPECT_EQ(report.figures.read, 4);
+  EXPECT_EQ(report.figures.written, 4);
+  EXPECT_EQ(report.figures.unchanged, 0);
+}
+
+TEST_F(NothingLost, RowsOutsideTheFilterAreCountedAsFiltered) {
+  put_people(1, 4);
+  put(5, "five", "Paris");
+  TableMapping mapping = people_mapping();
+  mapping.filters = {{"city", Operator::eq, {"Ulm"}, false}};
+  for (const OnLeave policy : {OnLeave::keep, OnLeave::remove}) {
+    mapping.on_leave = policy;
+    const SyncReport report = run(once(mapping));
+    EXPECT_EQ(report.figures.filtered, 1);
+    EXPECT_EQ(report.figures.written, 4);
+    to_.drop_table("people");
+    store_->forget_sync(once(mapping).id);
+  }
+  mapping.on_leave = OnLeave::remove;
+  run(once(mapping));
+  put(6, "six", "Paris");
+  put(1, "one", "Paris");
+  const SyncReport report = run(once(mapping));
+  EXPECT_EQ(report.figures.deleted, 1);
+  EXPECT_GE(report.figures.filtered, 1);
+  EXPECT_TRUE(report.figures.add_up());
+}
+
 }  // namespace
 }  // namespace syncflow::testkit

@@ -172,9 +172,10 @@ void TableRun::prepare_destination() {
 void TableRun::refuse_itself() const {
   const std::string source = context_.source.identify(mapping_.source);
   if (source.empty() || source != context_.destination.identify(mapping_.destination)) return;
-  throw Error(ErrorKind::bad_config,
-              fmt::format("{} of {} and {} of {} are one and the same table: name another destination",
-                          mapping_.source, context_.sync.source, mapping_.destination, context_.sync.destination));
+  throw Error(
+      ErrorKind::bad_config,
+      fmt::format("{} of {} and {} of {} are one and the same table: name another destination",
+                  mapping_.source, context_.sync.source, mapping_.destination, context_.sync.destination));
 }
 
 /// Which rows of a table that others fill are ours is only known where every row is kept track of.

@@ -43,14 +43,6 @@ std::string why_unserved(Connection& connection, const Unnoticed& job) {
                      job.team_id);
 }
 
-/// Who names no team means the sync's.
-void fill_in_team(Connection& connection, Unnoticed& job) {
-  if (!job.team_id.empty()) return;
-  Query query(connection, "SELECT team_id FROM syncs WHERE id = ?1");
-  job.team_id = query.bind(job.sync_id).step() ? query.text(0) : std::string(kDefaultTeam);
-  Query(connection, "UPDATE data_sync_jobs SET team_id = ?2 WHERE seq = ?1").bind(job.seq, job.team_id).run();
-}
-
 /// Why a job will wait although it is due; empty: it will not.
 std::string why_it_waits(Connection& connection, const std::string& sync_id) {
   Query query(connection,
@@ -62,8 +54,7 @@ std::string why_it_waits(Connection& connection, const std::string& sync_id) {
 }
 
 void take_notice(Connection& connection, Time now) {
-  for (Unnoticed& job : find_unnoticed(connection)) {
-    fill_in_team(connection, job);
+  for (const Unnoticed& job : find_unnoticed(connection)) {
     if (note_pending(connection, job.sync_id, job.team_id, job.run_after, job.priority)) {
       const std::string waits = why_it_waits(connection, job.sync_id);
       Query(connection,

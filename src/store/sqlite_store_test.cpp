@@ -180,6 +180,36 @@ TEST_F(SqliteStoreTest, FillsInWhatAnInsertedJobLeavesOut) {
   EXPECT_EQ(jobs.items[0].payload, "{}");
 }
 
+TEST_F(SqliteStoreTest, TakesAJobThatNamesNoTeamForTheSyncs) {
+  const auto store = open();
+  std::vector<Sync> one = syncs(1);
+  one.front().team_id = "6f1c0000-0000-4000-8000-000000000001";
+  store->apply_syncs(one);
+  database().execute(
+      "INSERT INTO data_sync_jobs(id, sync_id, provider, status, payload, retry_count, created_at, "
+      "updated_at, "
+      "run_after) VALUES "
+      "('aaaaaaaa-0000-4000-8000-000000000001', '" +
+      one.front().id +
+      "', 'sqlite', 'pending', '{}', 0, '2020-01-01 00:00:00', '2020-01-01 00:00:00', '2020-01-01 "
+      "00:00:00')");
+  const auto claim = store->claim("worker", 30s);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->jobs.at(0).team_id, one.front().team_id);
+}
+
+TEST_F(SqliteStoreTest, SaysWhyAnInsertedJobWaits) {
+  const auto store = open();
+  std::vector<Sync> one = syncs(1);
+  one.front().status = SyncStatus::paused;
+  store->apply_syncs(one);
+  database().execute("INSERT INTO data_sync_jobs(sync_id) VALUES ('" + one.front().id + "')");
+  EXPECT_FALSE(store->claim("worker", 30s));
+  const Job job = store->list_jobs({}).items.at(0);
+  EXPECT_EQ(job.status, JobStatus::pending);
+  EXPECT_EQ(job.error, "waits: sync " + one.front().name + " is paused");
+}
+
 TEST_F(SqliteStoreTest, FindsJobsAndSyncsByIdInAnyCase) {
   const auto store = open();
   store->apply_syncs(syncs(1));

@@ -219,7 +219,8 @@ std::string identify_table(const Settings& settings, const std::string& table, s
   libpq::Session session = log_in(settings, std::move(stop));
   const TableName name = parse_table_name(table, settings.schema);
   const libpq::Rows rows = session.query(
-      "SELECT extract(epoch FROM pg_postmaster_start_time())::text, d.oid, c.oid FROM pg_database d, pg_class c"
+      "SELECT extract(epoch FROM pg_postmaster_start_time())::text, d.oid, c.oid FROM pg_database d, "
+      "pg_class c"
       " JOIN pg_namespace n ON n.oid = c.relnamespace"
       " WHERE d.datname = current_database() AND n.nspname = $1 AND c.relname = $2",
       {name.schema, name.table});

@@ -135,6 +135,15 @@ BEGIN
   UPDATE data_sync_jobs SET run_after = run_after WHERE seq = new.seq;  -- for the trigger above
 END;
 
+-- Who names no team means the sync's.
+CREATE TRIGGER data_sync_jobs_team AFTER INSERT ON data_sync_jobs
+WHEN new.team_id = ''
+BEGIN
+  UPDATE data_sync_jobs
+  SET team_id = coalesce((SELECT team_id FROM syncs WHERE id = new.sync_id), '00000000-0000-4000-8000-000000000001')
+  WHERE seq = new.seq;
+END;
+
 -- A pending job that another program makes due earlier or later, or more urgent, is news too.
 CREATE TRIGGER data_sync_jobs_rescheduled AFTER UPDATE OF run_after, priority ON data_sync_jobs
 WHEN new.noticed = 1 AND old.noticed = 1 AND (new.run_after <> old.run_after OR new.priority <> old.priority)
