@@ -224,7 +224,8 @@ syncs:
       if (line.empty()) continue;
       const boost::json::object row = boost::json::parse(line).as_object();
       rows[boost::json::serialize(row.at("key"))] =
-          fmt::format("{}: {}", row.at("field").as_string().c_str(), row.at("reason").as_string().c_str());
+          fmt::format("{}: {}", row.at("field").is_null() ? "" : row.at("field").as_string().c_str(),
+                      row.at("reason").as_string().c_str());
     }
     return rows;
   }
