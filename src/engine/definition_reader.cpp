@@ -104,11 +104,11 @@ void check_param(const std::string& transform, const std::string& name, const st
 /// That params are there and belong to the transform, `check_transform` has seen. What is not filled in yet, in a
 /// definition from the store, was judged when it was.
 void check_values(const Reader& field, const FieldMapping& mapping) {
-  for (const auto& [name, text] : mapping.params)
-    if (text.is_filled())
-      check_at(field.at("params").at(name), [&, &name = name] {
-        text.read([&](const std::string& value) { check_param(mapping.transform, name, value); });
-      });
+  for (const auto& param : mapping.params) {
+    const auto judge = [&](const std::string& value) { check_param(mapping.transform, param.first, value); };
+    if (param.second.is_filled())
+      check_at(field.at("params").at(param.first), [&] { param.second.read(judge); });
+  }
   const auto to = mapping.params.find("to");
   if (!mapping.constant || !mapping.constant->is_filled() || to == mapping.params.end() ||
       !to->second.is_filled())
