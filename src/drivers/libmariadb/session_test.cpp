@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <latch>
 #include <thread>
 
@@ -73,16 +74,16 @@ TEST(MysqlSession, RefusesAServerWithoutTlsWhereTlsIsRequired) {
 }
 
 TEST(MysqlSession, RefusesToShowItsPasswordInPlainText) {
-  std::string answer;
+  std::promise<std::string> answer;
   FakeServer server([&](int socket) {
     send_packet(socket, 0, greeting());
     receive(socket);
     send_packet(socket, 2, std::string("\xfe") + std::string("mysql_clear_password\0", 21));
-    answer = receive(socket);
+    answer.set_value(receive(socket));
   });
   const Error error = error_of([&] { Session session(server.target(), {}); });
   EXPECT_EQ(error.kind(), ErrorKind::bad_config) << error.what();
-  EXPECT_EQ(answer.find("s3cret-word"), std::string::npos);
+  EXPECT_EQ(answer.get_future().get().find("s3cret-word"), std::string::npos);
   EXPECT_EQ(std::string(error.what()).find("s3cret-word"), std::string::npos);
 }
 
@@ -125,6 +126,7 @@ TEST(MysqlSession, StopsInTheMiddleOfATlsHandshake) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 1s);
 }
 
+#ifndef __SANITIZE_THREAD__  // the C library looks names up in a thread that ThreadSanitizer does not see begin
 TEST(MysqlSession, SaysWhichHostHasNoAddress) {
   Target target;
   target.host = "no-such-host.invalid";
@@ -133,6 +135,7 @@ TEST(MysqlSession, SaysWhichHostHasNoAddress) {
   EXPECT_EQ(error.kind(), ErrorKind::unavailable);
   EXPECT_NE(std::string(error.what()).find("no-such-host.invalid"), std::string::npos) << error.what();
 }
+#endif
 
 TEST(MysqlSession, DoesNotConnectOnceAskedToStop) {
   std::stop_source stop;
