@@ -198,6 +198,23 @@ TEST_F(SqliteStoreTest, TakesAJobThatNamesNoTeamForTheSyncs) {
   EXPECT_EQ(claim->jobs.at(0).team_id, one.front().team_id);
 }
 
+TEST_F(SqliteStoreTest, LooksAtASyncBesideAJobOfItForAFarDate) {
+  const auto store = open();
+  store->apply_syncs(syncs(1));
+  database().execute("INSERT INTO data_sync_jobs(sync_id, run_after) VALUES ('" + syncs(1).front().id +
+                     "', '2999-01-01T00:00:00Z')");
+  EXPECT_FALSE(store->claim("worker", 30s));
+  EXPECT_EQ(store->due_syncs(10).size(), 1u);
+  const auto asked = store->enqueue(syncs(1).front().id, Trigger::schedule);
+  EXPECT_TRUE(asked.created) << "the far job must stay where it is";
+  EXPECT_EQ(store->due_syncs(10).size(), 0u);
+  const auto claim = store->claim("worker", 30s);
+  ASSERT_TRUE(claim);
+  EXPECT_FALSE(store->is_cancelled(claim->lease));
+  store->cancel_job(asked.job.id);
+  EXPECT_TRUE(store->is_cancelled(claim->lease));
+}
+
 TEST_F(SqliteStoreTest, SaysWhyAnInsertedJobWaits) {
   const auto store = open();
   std::vector<Sync> one = syncs(1);

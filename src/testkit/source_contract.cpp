@@ -15,8 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Long past, so that no overlap reaches it.
-const Time kLongAgo = instant("2024-01-01T00:00:00Z");
+const Time kLongAgo = instant("2024-01-01T00:00:00Z");  // no overlap reaches it
 
 /// A read that never ends would hang the tests.
 constexpr int kMostBatches = 5000;

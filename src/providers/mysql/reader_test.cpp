@@ -359,6 +359,7 @@ TEST_P(MysqlReader, GoesOnAfterTheServerHasEndedItsIdleSession) {
        rows("SELECT CAST(ID AS CHAR) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() "
             "AND ID <> CONNECTION_ID()"))
     database().run("KILL " + *row[0]);
+  // A session is asked whether it still lives only when it was idle for half a second.
   clock_.sleep(600ms, {});
   EXPECT_EQ(source->count(10), 1U);
 }
