@@ -293,5 +293,22 @@ TEST_F(NothingLost, RowsOutsideTheFilterAreCountedAsFiltered) {
   EXPECT_TRUE(report.figures.add_up());
 }
 
+TEST_F(NothingLost, AKeyThatTheSourceWouldNotKnowByItsCastTextStaysInQuarantine) {
+  MemoryTable codes;
+  codes.name = "codes";
+  codes.fields = {memory_field("code", Type::decimal, false), memory_field("name", Type::text)};
+  codes.key = {"code"};
+  from_.create_table(codes);
+  from_.put("codes", {Value::decimal("7"), Value::text("seven")});
+  from_.put("codes", {Value::decimal("8.00"), Value::text("eight")});
+  TableMapping mapping;
+  mapping.source = mapping.destination = "codes";
+  mapping.strategy = WantedStrategy::diff;
+  mapping.fields = {{"nr", {"code"}, "cast", {{"to", "int64"}}, std::nullopt},
+                    {"name", {"name"}, "", {}, std::nullopt}};
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(run(once(mapping)).in_quarantine, 1u);
+  EXPECT_EQ(to_.size("codes"), 1u);
+}
+
 }  // namespace
 }  // namespace syncflow::testkit
