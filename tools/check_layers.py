@@ -28,8 +28,7 @@ ARROWS = {
     "engine": ["core", "provider", "store"],
     "api": ["core", "provider", "engine", "store"],
     "console": ["core", "provider", "engine", "store"],
-    # What the HTTP API shows, the command line prints in the same shape.
-    "cli": ["core", "provider", "engine", "store", "api"],
+    "cli": ["core", "provider", "engine", "store"],
     "mock/*": ["core", "http", "drivers/sqlite"],
     # Only the list of the stand-ins lies in `mock` itself.
     "mock": ["core", "http", "drivers/sqlite", "mock/*"],

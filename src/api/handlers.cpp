@@ -7,13 +7,13 @@
 #include <charconv>
 
 #include "api/guard.h"
-#include "api/json.h"
 #include "api/router.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "core/uuid.h"
+#include "engine/json_view.h"
 
 namespace syncflow::api {
 namespace {

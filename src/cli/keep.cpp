@@ -5,13 +5,13 @@
 #include <boost/json.hpp>
 #include <ostream>
 
-#include "api/json.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/report.h"
 #include "cli/stores.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "engine/json_view.h"
 
 namespace syncflow::cli {
 namespace {
@@ -59,7 +59,7 @@ std::vector<Job> wanted_jobs(const Invocation& line, Store& store) {
 int list_jobs(const Invocation& line, const Surroundings& with, Store& store) {
   std::vector<std::vector<std::string>> rows = {{"JOB", "SYNC", "STATUS", "TRIGGER", "CREATED", "ERROR"}};
   for (const Job& job : wanted_jobs(line, store)) {
-    if (line.json) with.out << to_json_text(api::to_json(job)) << "\n";
+    if (line.json) with.out << to_json_text(to_json(job)) << "\n";
     rows.push_back({job.id, sync_name(store, job.sync_id), std::string(name_of(job.status)),
                     std::string(name_of(job.trigger)), to_rfc3339(job.created_at), shortened(job.error)});
   }
@@ -71,16 +71,15 @@ int list_jobs(const Invocation& line, const Surroundings& with, Store& store) {
 int show_job(const Invocation& line, const Surroundings& with, Store& store, const Job& job) {
   if (line.json) {
     boost::json::array runs;
-    for (const Run& run : store.runs_of_job(job.id)) runs.push_back(api::to_json(run));
-    with.out << to_json_text(boost::json::object{{"job", api::to_json(job)}, {"runs", std::move(runs)}})
-             << "\n";
+    for (const Run& run : store.runs_of_job(job.id)) runs.push_back(to_json(run));
+    with.out << to_json_text(boost::json::object{{"job", to_json(job)}, {"runs", std::move(runs)}}) << "\n";
     return 0;
   }
   with.out << fmt::format("job {} of {}: {}, asked for by {} at {}\n", job.id, sync_name(store, job.sync_id),
                           name_of(job.status), name_of(job.trigger), to_rfc3339(job.created_at));
   if (!job.error.empty()) with.out << "  " << job.error << "\n";
   if (const std::optional<Sync> sync = store.find_sync(job.sync_id); sync && sync->hold)
-    with.out << "  the sync is on hold: " << api::hold_in_words(*sync) << "\n";
+    with.out << "  the sync is on hold: " << hold_in_words(*sync) << "\n";
   std::vector<std::vector<std::string>> rows = {
       {"  ATTEMPT", "STATUS", "STRATEGY", "STARTED", "READ", "WRITTEN", "DELETED", "QUARANTINED", "ERROR"}};
   for (const Run& run : store.runs_of_job(job.id))
@@ -100,7 +99,7 @@ int change_job(const Invocation& line, const Surroundings& with, Store& store, c
                 fmt::format("job {} is {}; {}", job.id, name_of(job.status),
                             retry ? "only a failed job can be tried again"
                                   : "only a pending or processing job can be cancelled"));
-  with.out << (line.json ? to_json_text(api::to_json(*changed)) + "\n"
+  with.out << (line.json ? to_json_text(to_json(*changed)) + "\n"
                          : fmt::format("job {} is {} now\n", changed->id, name_of(changed->status)));
   return 0;
 }
@@ -131,7 +130,7 @@ int quarantine(const Invocation& line, const Surroundings& with) {
     for (const QuarantinedRow& row : store.list_quarantine(page).items) {
       const std::string name = sync_name(store, row.sync_id);
       if (line.json) {
-        boost::json::object shown = api::to_json(row);
+        boost::json::object shown = to_json(row);
         shown["sync"] = name;
         with.out << to_json_text(shown) << "\n";
       }

@@ -7,20 +7,10 @@
 
 #include "core/json.h"
 #include "core/text.h"
+#include "engine/json_view.h"
 
 namespace syncflow::cli {
 namespace {
-
-void add_figures(boost::json::object& line, const Figures& figures) {
-  for (const NamedFigure& figure : kFigures) line[figure.name] = figures.*figure.count;
-}
-
-boost::json::object to_json(const TableReport& table) {
-  boost::json::object line{
-      {"source", table.source}, {"destination", table.destination}, {"strategy", table.strategy}};
-  add_figures(line, table.figures);
-  return line;
-}
 
 /// "10 read, 9 written, 1 quarantined"
 std::string in_words(const Figures& figures) {

@@ -1,4 +1,4 @@
-#include "api/json.h"
+#include "engine/json_view.h"
 
 #include <fmt/core.h>
 
@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 
-namespace syncflow::api {
+namespace syncflow {
 namespace {
 
 boost::json::value time(const std::optional<Time>& time) {
@@ -69,18 +69,7 @@ boost::json::array tables_of(const Sync& sync) {
   return tables;
 }
 
-void add_figures(boost::json::object& shown, const Figures& figures) {
-  for (const NamedFigure& figure : kFigures) shown[figure.name] = figures.*figure.count;
-}
-
 double seconds_between(Time from, Time to) { return std::chrono::duration<double>(to - from).count(); }
-
-boost::json::object to_json(const TableReport& table) {
-  boost::json::object shown{
-      {"source", table.source}, {"destination", table.destination}, {"strategy", table.strategy}};
-  add_figures(shown, table.figures);
-  return shown;
-}
 
 }  // namespace
 
@@ -89,6 +78,10 @@ std::string hold_in_words(const Sync& sync) {
   if (sync.hold->kind == "removed") return sync.hold->reason;
   return fmt::format("{}; then `syncflow resume {}`", sync.hold->reason,
                      is_plain(sync.name) ? sync.name : sync.id);
+}
+
+void add_figures(boost::json::object& shown, const Figures& figures) {
+  for (const NamedFigure& figure : kFigures) shown[figure.name] = figures.*figure.count;
 }
 
 boost::json::object job_receipt(const Job& job) {
@@ -115,6 +108,13 @@ boost::json::object to_json(const Job& job) {
           {"finished_at", time(job.finished_at)},
           {"trigger", name_of(job.trigger)},
           {"run_after", to_rfc3339(job.run_after)}};
+}
+
+boost::json::object to_json(const TableReport& table) {
+  boost::json::object shown{
+      {"source", table.source}, {"destination", table.destination}, {"strategy", table.strategy}};
+  add_figures(shown, table.figures);
+  return shown;
 }
 
 boost::json::object to_json(const Run& run) {
@@ -161,4 +161,4 @@ boost::json::object to_json(const QuarantinedRow& row) {
           {"last_seen_at", to_rfc3339(row.last_seen_at)}};
 }
 
-}  // namespace syncflow::api
+}  // namespace syncflow
