@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/metrics.h"
 #include "store/sqlite_connection.h"
 #include "store/sqlite_writer.h"
 #include "store/store.h"
@@ -16,7 +17,7 @@ namespace syncflow::sqlite_store {
 
 /// The store in one SQLite file (WAL, every commit synced). Its members lie in sqlite_syncs.cpp, sqlite_jobs.cpp,
 /// sqlite_queue.cpp (claims and leases), sqlite_runs.cpp, sqlite_positions.cpp, sqlite_quarantine.cpp and
-/// sqlite_store.cpp (opening, waiting, sweeping).
+/// sqlite_observation.cpp and sqlite_store.cpp (opening, waiting, sweeping).
 class SqliteStore : public Store {
  public:
   SqliteStore(const std::string& file, Clock& clock);
@@ -69,6 +70,7 @@ class SqliteStore : public Store {
   std::size_t count_quarantine(const std::string& sync_id) override;
 
   void ping() override;
+  Observation observe() override;
   void sweep(Duration age) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override { return clock_; }
@@ -78,6 +80,7 @@ class SqliteStore : public Store {
   template <typename Work>
   auto write(Work work) {
     using Result = std::invoke_result_t<Work, Connection&>;
+    const metrics::Stopwatch watch(metrics::Timing::store_commit, clock_);
     if constexpr (std::is_void_v<Result>) {
       writer_.run(work);
     } else {

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "store/model.h"
+#include "store/observation.h"
 
 namespace syncflow {
 
@@ -159,6 +160,8 @@ class Store {
 
   /// Throws Error(unavailable) when the store cannot be reached.
   virtual void ping() = 0;
+  /// Asked for every few seconds: its cost grows with the number of syncs, not with that of jobs, runs or rows.
+  virtual Observation observe() = 0;
   /// Forgets jobs and runs that finished longer than `age` ago, in several transactions.
   virtual void sweep(Duration age) = 0;
   /// Waits until `claim` may give something, `timeout` has passed or a stop is asked for. What other processes
