@@ -15,6 +15,7 @@
 #include "app/yaml.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/secrets.h"
 #include "core/text.h"
 #include "engine/definition_reader.h"
 
@@ -162,11 +163,30 @@ class ConfigReader {
     place.expect_keys(keys);
     ConnectionConfig connection{name, provider.id, {}, place.line()};
     for (const OptionSpec& spec : provider.options)
-      if (const auto option = place.find(spec.name))
-        connection.options.set(spec.name, read_option(*option, spec));
+      if (const auto option = place.find(spec.name)) set_option(connection.options, spec, *option);
     check_options(connection.options, provider.options, place.where());
     try_options(place, connection.options, provider);
     config_.connections.push_back(std::move(connection));
+  }
+
+  void set_option(Options& options, const OptionSpec& spec, const Reader& option) const {
+    const std::string written = option.text();
+    if (spec.kind == OptionKind::secret) never_show(written);
+    if (spec.kind == OptionKind::url) never_show_password(written);
+    options.set(spec.name, read_option(option, spec));
+  }
+
+  /// Of a URL that may be none: what stands where a password does.
+  static void never_show_password(const std::string& url) {
+    const std::size_t begin = url.find("://"), at = url.rfind('@');
+    if (begin == std::string::npos || at == std::string::npos) return;
+    const std::size_t colon = url.find(':', begin + 3);
+    if (colon < at) never_show(std::string_view(url).substr(colon + 1, at - colon - 1));
+    try {
+      never_show(parse_url(url).password.reveal());
+    } catch (const Error&) {
+      // Whoever uses it says what is wrong with it.
+    }
   }
 
   /// What only the provider can judge, as whether a URL can be one of its own. It logs in nowhere yet.

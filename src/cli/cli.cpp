@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/secrets.h"
 
 namespace syncflow::cli {
 namespace {
@@ -36,7 +37,8 @@ int exit_code_of(const Error& error, Command command) {
 }
 
 /// A line as the log writes it where programs read, a sentence where people do.
-void complain(const std::string& sentence, bool as_json, const Surroundings& with) {
+void complain(const std::string& what, bool as_json, const Surroundings& with) {
+  const std::string sentence = without_secrets(what);
   if (as_json)
     with.err << to_json_text(boost::json::object{
                     {"time", to_rfc3339(with.clock.now())}, {"level", "error"}, {"message", sentence}})

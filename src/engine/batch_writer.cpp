@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/failpoint.h"
+#include "core/metrics.h"
 
 namespace syncflow {
 namespace {
@@ -137,10 +138,15 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
   });
 }
 
+WriteResult BatchWriter::timed_write(const Batch& batch, WriteMode mode) {
+  const metrics::Stopwatch watch(metrics::Timing::batch_write, clock_, provider_);
+  return destination_.write(batch, mode, fence_);
+}
+
 void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options) {
   const Batch& batch = mapped.batch;
   failpoint("pipeline.before_write");
-  const WriteResult result = destination_.write(batch, options.mode, fence_);
+  const WriteResult result = timed_write(batch, options.mode);
   failpoint("pipeline.after_write");
 
   carried.figures.written += static_cast<std::int64_t>(result.written);

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/uuid.h"
+#include "engine/counting.h"
 #include "engine/look.h"
 #include "engine/poller.h"
 #include "engine/retry_policy.h"
@@ -82,6 +83,7 @@ void Engine::apply_config() {
 }
 
 void Engine::start() {
+  begin_counting();
   Inside& inside = *inside_;
   inside.workers = std::make_unique<WorkerPool>(inside.parts, inside.parts.config.engine.workers);
   inside.poller = std::make_unique<Poller>(inside.parts, kPollerThreads);

@@ -6,6 +6,8 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/secrets.h"
+#include "engine/counting.h"
 #include "engine/retry_policy.h"
 
 namespace syncflow {
@@ -73,13 +75,19 @@ std::optional<Sync> Poller::take_due() {
 }
 
 void Poller::look_at(const Sync& sync, std::stop_token stop) {
+  const log::Scope scope{{"sync", sync.name}};
+  const auto began = parts_.clock.monotonic();
+  const Time began_at = parts_.store.clock().now();
   try {
     if (connection_waits(sync)) return;
     const Looked looked = look_for_changes(parts_, plans_, sync, stop);
+    count_poll(looked.changed ? "changed" : "unchanged", parts_.clock.monotonic() - began);
     if (looked.changed) parts_.store.enqueue(sync.id, Trigger::schedule);
+    else note_up_to_date(sync.id, began_at);
     note_success(sync);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) return;
+    count_poll("failed", parts_.clock.monotonic() - began);
     note_failure(sync, error);
   } catch (const std::exception& error) {
     note_failure(sync, Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())));
@@ -119,7 +127,8 @@ void Poller::note_failure(const Sync& sync, const Error& error) {
   const SyncDefinition definition = definition_from_json(sync.definition);
   const Time now = parts_.store.clock().now();
   const int failures = sync.failed_polls + 1;
-  log::warn("A sync could not be looked at.", {{"sync", sync.name}, {"error", error.what()}});
+  count_failure(error.kind(), "poll");
+  log::warn("A sync could not be looked at.", {{"error", error.what()}});
   // A person must act, or it failed too often: a job fails with the reason where people look for it.
   if (needs_a_person(error.kind()) || failures > definition.retry.max_retries)
     parts_.store.enqueue(sync.id, Trigger::schedule);
@@ -132,7 +141,7 @@ void Poller::note_failure(const Sync& sync, const Error& error) {
     ++trouble.failures;
     trouble.until = next = std::max(next, now + retry_wait(trouble.failures, {}, random_fraction()));
   }
-  parts_.store.polled(sync.id, now, next, failures, error.what());
+  parts_.store.polled(sync.id, now, next, failures, without_secrets(error.what()));
 }
 
 }  // namespace syncflow

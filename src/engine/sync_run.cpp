@@ -7,7 +7,9 @@
 #include "core/error.h"
 #include "core/failpoint.h"
 #include "core/log.h"
+#include "core/secrets.h"
 #include "core/text.h"
+#include "engine/counting.h"
 #include "engine/held_lease.h"
 #include "engine/retry_policy.h"
 #include "engine/table_order.h"
@@ -53,6 +55,7 @@ class SyncRun {
                        *destination,
                        lease_,
                        parts_.on_progress,
+                       parts_.provider_of(definition_.destination).id,
                        left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
                        [this] { return others_wait(); }};
     std::vector<std::unique_ptr<TableRun>> tables;
@@ -61,7 +64,7 @@ class SyncRun {
     carry(tables, *destination);
     for (const auto& table : tables)
       if (table->began()) collect(*table);
-    if (!message_.empty()) parts_.store.set_message(claim_.sync.id, join(message_, "\n"));
+    if (!message_.empty()) parts_.store.set_message(claim_.sync.id, without_secrets(join(message_, "\n")));
     if (held_) throw HoldError(*held_);
     if (failure_) throw Error(*failure_);
   }
@@ -151,6 +154,16 @@ class SyncRun {
   std::optional<HoldError> held_;
 };
 
+std::string_view result_of(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::completed: return "completed";
+    case Outcome::Kind::failed: return "failed";
+    case Outcome::Kind::retry: return "retry";
+    case Outcome::Kind::give_back: return "yielded";
+  }
+  return "failed";
+}
+
 /// A store that is away for a moment must not leave the sync leased for nothing.
 void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
   for (int attempt = 1;; ++attempt) {
@@ -159,7 +172,7 @@ void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome
       return parts.store.finish(claim.lease, outcome);
     } catch (const Error& error) {
       // Whoever takes the sync over finishes its jobs.
-      log::warn("A run's end could not be noted.", {{"sync", claim.sync.name}, {"error", error.what()}});
+      log::warn("A run's end could not be noted.", {{"error", error.what()}});
       if (error.kind() == ErrorKind::lease_lost || attempt == kFinishAttempts) return;
       parts.clock.sleep(kFinishWait, {});
     }
@@ -190,7 +203,9 @@ const Provider& EngineParts::provider_of(const std::string& connection_name) con
 }
 
 SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop) {
+  const log::Scope scope{{"sync", claim.sync.name}, {"job", claim.jobs.empty() ? "" : claim.jobs.front().id}};
   const auto began = parts.clock.monotonic();
+  const Time began_at = parts.store.clock().now();
   SyncReport report;
   Outcome outcome;
   std::optional<HeldLease> lease;
@@ -204,16 +219,19 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
       outcome =
           outcome_of(error, claim.attempt, run.definition().retry, random_fraction(), parts.clock.now());
       run.report().error = outcome.error;
+      count_failure(error.kind(), "run");
     }
     report = std::move(run.report());
   } catch (const Error& error) {
     outcome = outcome_of(error, claim.attempt, {}, random_fraction(), parts.clock.now());
     report.error = outcome.error;
+    count_failure(error.kind(), "run");
   } catch (const std::exception& error) {
     outcome = outcome_of(Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())),
                          claim.attempt, {}, random_fraction(), parts.clock.now());
     report.error = outcome.error;
-    log::error("A run ended by a defect.", {{"sync", claim.sync.name}, {"error", error.what()}});
+    count_failure(ErrorKind::bug, "run");
+    log::error("A run ended by a defect.", {{"error", error.what()}});
   }
   outcome.strategy = report.strategy;
   outcome.tables = report.tables;
@@ -229,12 +247,11 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   if (cancelled) report.status = "failed";
   if (outcome.hold) report.hold = outcome.hold->kind;
   report.seconds = std::chrono::duration<double>(parts.clock.monotonic() - began).count();
-  if (outcome.kind == Outcome::Kind::failed)
-    log::error("A sync failed.",
-               {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+  if (report.status == "completed") note_up_to_date(claim.sync.id, began_at);
+  count_run(claim.sync, cancelled ? "cancelled" : result_of(outcome.kind), parts.clock.monotonic() - began);
+  if (outcome.kind == Outcome::Kind::failed) log::error("A sync failed.", {{"error", outcome.error}});
   else if (outcome.kind == Outcome::Kind::retry)
-    log::warn("A sync will be tried again.",
-              {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+    log::warn("A sync will be tried again.", {{"error", outcome.error}});
   return report;
 }
 

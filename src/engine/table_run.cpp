@@ -10,7 +10,9 @@
 #include "core/error.h"
 #include "core/failpoint.h"
 #include "core/log.h"
+#include "core/secrets.h"
 #include "core/uuid.h"
+#include "engine/counting.h"
 #include "engine/read_ahead.h"
 #include "engine/retry_policy.h"
 
@@ -89,7 +91,8 @@ void TableRun::open_writer() {
                                                                 : RowTracker::Trust::doubtful;
   tracker_ =
       std::make_unique<RowTracker>(context_.store, context_.sync.id, name_, keeps, trust, state_.generation);
-  writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
+  writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease, context_.clock,
+                                          context_.destination_provider);
 }
 
 void TableRun::rest() {
@@ -290,7 +293,7 @@ void TableRun::quarantine(RefusedRow row, BatchCommit& commit) {
   entry.table = mapping_.source;
   entry.key = std::move(row.key);
   entry.field = std::move(row.field);
-  entry.reason = std::move(row.reason);
+  entry.reason = without_secrets(row.reason);
   entry.row_hash = row.row;
   entry.first_seen_at = entry.last_seen_at = context_.clock.now();
   commit.quarantined.push_back(std::move(entry));
@@ -305,6 +308,7 @@ void TableRun::commit(BatchCommit commit) {
   context_.store.commit_batch(context_.lease.lease(), commit);
   failpoint("pipeline.after_commit");
   report_.figures += commit.figures;
+  count_figures(context_.sync, commit.figures);
 }
 
 void TableRun::remove_missing() {
@@ -422,7 +426,7 @@ std::size_t TableRun::retry(std::span<const QuarantinedRow> waiting, bool first,
     QuarantinedRow again = tried.count(key) != 0 ? *tried[key] : QuarantinedRow{};
     if (again.id.empty()) continue;  // another spelling of a key that stays in quarantine as it is
     again.field = std::move(row.field);
-    again.reason = std::move(row.reason);
+    again.reason = without_secrets(row.reason);
     again.row_hash = row.row;
     commit.quarantined.push_back(std::move(again));
   }

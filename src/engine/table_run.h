@@ -27,6 +27,7 @@ struct RunContext {
   Connection& destination;
   HeldLease& lease;
   const OnProgress& on_progress;
+  std::string_view destination_provider;  ///< its id
   /// Whether what earlier runs noted of rows is how they are at the destination.
   bool trusts_rows = true;
   /// Whether the run should make room for others after its batch.
