@@ -89,9 +89,9 @@ class NoSecret : public Scenario {
     yaml += sync("echo", "there", "people", constant);
     yaml += sync("checked", "there", "checked", constant);
     yaml +=
-        sync("misfit", "there", "people",
+        sync("misfit", "there", "misfit",
              ", fields: {id: id, number: {constant: \"${CONSTANT}\", transform: cast, params: {to: int64}}}");
-    yaml += sync("filtered", "there", "people",
+    yaml += sync("filtered", "there", "filtered",
                  ", filters: {source: [{field: id, operator: eq, value: \"${FILTER}\"}]}");
     yaml += sync("refused", "refused", "people", "");
     yaml += sync("unknown", "unknown", "people", "");
@@ -182,12 +182,12 @@ TEST_F(NoSecret, IsToldByACommand) {
 }
 
 TEST_F(NoSecret, IsToldOfAUrlThatIsNone) {
-  const std::string pg = "postgresql://me:s3cr3t-a@127.0.0.1";
+  const std::string pg = "postgresql://me:s3cr3t-ab@127.0.0.1";
   for (const std::string& url :
-       {pg + ":port/db", pg + ":99999/db", std::string("postgresql://me:s3cr3t-a@[::1/db"),
+       {pg + ":port/db", pg + ":99999/db", std::string("postgresql://me:s3cr3t-ab@[::1/db"),
         std::string("postgresql://me:s3cr3t/a?b#c@127.0.0.1/db"),
-        std::string("postgres//me:s3cr3t-a@127.0.0.1/db"), std::string("me:s3cr3t-a@127.0.0.1"), pg + "/%zz",
-        pg + "/db?password=s3cr3t-b", std::string("mysql://me:s3cr3t-a@127.0.0.1/db")}) {
+        std::string("postgres//me:s3cr3t-ab@127.0.0.1/db"), std::string("me:s3cr3t-ab@127.0.0.1"),
+        pg + "/%zz", pg + "/db?password=s3cr3t-bc", std::string("mysql://me:s3cr3t-ab@127.0.0.1/db")}) {
     write_file(
         "odd.yaml",
         fmt::format(

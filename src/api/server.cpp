@@ -84,6 +84,9 @@ bool is_unequivocal(const http::request<http::string_body>& message) {
   const std::size_t codings = message.count(http::field::transfer_encoding);
   const std::size_t lengths = message.count(http::field::content_length);
   if (codings + lengths > 1 || (codings == 1 && message.version() == 10)) return false;
+  // Beast takes a list of equal lengths too, which others read as the first, the last or none.
+  const std::string_view length = message[http::field::content_length];
+  if (length.find_first_not_of("0123456789") != std::string_view::npos) return false;
   return codings == 0 || beast::iequals(message[http::field::transfer_encoding], "chunked");
 }
 

@@ -37,7 +37,7 @@ constexpr Shown kCounters[] = {
     {"syncflow_runs_total",
      {"sync", "sync_id", "result"},
      "Runs that ended: completed, failed, retry (to be tried again), yielded (handed back, no attempt used "
-     "up) or cancelled."},
+     "up), cancelled or lease_lost."},
     {"syncflow_errors_total",
      {"kind", "during"},
      "Failures by kind, and what was being done: run, poll, heartbeat, queue or request."},

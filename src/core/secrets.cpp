@@ -10,7 +10,7 @@
 namespace syncflow {
 namespace {
 
-constexpr std::size_t kShortest = 6;
+constexpr std::size_t kShortest = 8;
 
 struct Noted {
   std::shared_mutex mutex;

@@ -9,7 +9,7 @@ namespace syncflow {
 /// what is secret is noted here once it is known, and every sentence that comes from outside passes `without_secrets`
 /// before it is logged, stored or answered. Process-wide and thread-safe.
 
-/// Notes a secret, and how it stands in URLs. One of fewer than six bytes is not: it would tear other words apart, and
+/// Notes a secret, and how it stands in URLs. One of fewer than eight bytes is not: it would tear other words apart, and
 /// is no secret for long.
 void never_show(std::string_view secret);
 

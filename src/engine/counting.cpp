@@ -50,6 +50,7 @@ void count_run(const Sync& sync, std::string_view result, std::chrono::duration<
   metrics::count(Counter::runs, {sync.name, sync.id, result});
   metrics::observe(Timing::run, time, {result});
   if (result == "retry") metrics::count(Counter::retries);
+  if (result == "lease_lost") metrics::count(Counter::lease_losses);
 }
 
 void count_poll(std::string_view result, std::chrono::duration<double> time) {
@@ -60,7 +61,6 @@ void count_poll(std::string_view result, std::chrono::duration<double> time) {
 void count_failure(ErrorKind kind, std::string_view during) {
   if (kind == ErrorKind::cancelled) return;
   metrics::count(Counter::errors, {name_of(kind), during});
-  if (kind == ErrorKind::lease_lost && during == "run") metrics::count(Counter::lease_losses);
   if (during == "heartbeat") metrics::count(Counter::heartbeat_failures);
 }
 

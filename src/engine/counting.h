@@ -21,7 +21,7 @@ void begin_counting();
 /// Of a batch that is committed.
 void count_figures(const SyncDefinition& sync, const Figures& figures);
 
-/// A run that ended as `result`: completed, failed, retry, yielded or cancelled.
+/// A run that ended as `result`: completed, failed, retry, yielded, cancelled or lease_lost.
 void count_run(const Sync& sync, std::string_view result, std::chrono::duration<double> time);
 
 /// A look at a sync: changed, unchanged or failed.

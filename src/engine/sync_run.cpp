@@ -164,16 +164,18 @@ std::string_view result_of(Outcome::Kind kind) {
   return "failed";
 }
 
-/// A store that is away for a moment must not leave the sync leased for nothing.
-void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
+/// False: the sync is another's. A store that is away for a moment must not leave it leased for nothing.
+bool finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
   for (int attempt = 1;; ++attempt) {
     try {
       failpoint("worker.before_finish");
-      return parts.store.finish(claim.lease, outcome);
+      parts.store.finish(claim.lease, outcome);
+      return true;
     } catch (const Error& error) {
       // Whoever takes the sync over finishes its jobs.
       log::warn("A run's end could not be noted.", {{"error", error.what()}});
-      if (error.kind() == ErrorKind::lease_lost || attempt == kFinishAttempts) return;
+      if (error.kind() == ErrorKind::lease_lost) return false;
+      if (attempt == kFinishAttempts) return true;
       parts.clock.sleep(kFinishWait, {});
     }
   }
@@ -236,7 +238,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   outcome.strategy = report.strategy;
   outcome.tables = report.tables;
   const bool cancelled = lease && lease->cancelled();
-  finish(parts, claim, outcome);
+  const bool kept = finish(parts, claim, outcome);
   lease.reset();
 
   report.sync = claim.sync.name;
@@ -248,7 +250,8 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   if (outcome.hold) report.hold = outcome.hold->kind;
   report.seconds = std::chrono::duration<double>(parts.clock.monotonic() - began).count();
   if (report.status == "completed") note_up_to_date(claim.sync.id, began_at);
-  count_run(claim.sync, cancelled ? "cancelled" : result_of(outcome.kind), parts.clock.monotonic() - began);
+  const auto result = cancelled ? "cancelled" : kept ? result_of(outcome.kind) : "lease_lost";
+  count_run(claim.sync, result, parts.clock.monotonic() - began);
   if (outcome.kind == Outcome::Kind::failed) log::error("A sync failed.", {{"error", outcome.error}});
   else if (outcome.kind == Outcome::Kind::retry)
     log::warn("A sync will be tried again.", {{"error", outcome.error}});
