@@ -78,7 +78,7 @@ const std::array<Buckets, std::size(kTimings)> kBuckets = {{
 /// In the order of `Gauge`.
 constexpr Shown kGauges[] = {
     {"syncflow_http_connections", {}, "Open connections to the HTTP API."},
-    {"syncflow_http_requests", {}, "Requests that wait for an answer or are being handled."},
+    {"syncflow_http_requests_in_flight", {}, "Requests that wait for an answer or are being handled."},
 };
 
 prometheus::Labels labelled(const Shown& shown, Values values) {
