@@ -11,7 +11,6 @@ namespace syncflow::api {
 namespace {
 
 using metrics::Family;
-using metrics::Sample;
 using SyncState = Observation::SyncState;
 
 double number(bool holds) { return holds ? 1 : 0; }
