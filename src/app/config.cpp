@@ -26,6 +26,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kUsualEnvFile = ".env";
 constexpr std::string_view kUsualStore = "sqlite:syncflow.db";
+constexpr Duration kLongestKept = std::chrono::hours(24 * 3650);
 
 /// What the contract names and this version does not have.
 const std::vector<std::string>& providers_to_come() {
@@ -118,13 +119,14 @@ class ConfigReader {
   }
 
   void read_engine(const Reader& place) {
-    place.expect_keys({"workers", "lease", "heartbeat", "drain"});
+    place.expect_keys({"workers", "lease", "heartbeat", "drain", "keep_finished"});
     EngineSettings& engine = config_.engine;
     if (const auto workers = place.find("workers"))
       engine.workers = static_cast<int>(workers->number(1, 1024));
     read_duration(place, "lease", 1s, engine.lease);
     read_duration(place, "heartbeat", 100ms, engine.heartbeat);
     read_duration(place, "drain", 0s, engine.drain);
+    read_duration(place, "keep_finished", 1min, engine.keep_finished, kLongestKept);
     if (engine.heartbeat * 2 > engine.lease)
       place.fail(fmt::format(
           "heartbeat is {} and lease is {}; heartbeat must be half of lease at most, so that one may "
@@ -132,12 +134,13 @@ class ConfigReader {
           to_duration_text(engine.heartbeat), to_duration_text(engine.lease)));
   }
 
-  static void read_duration(const Reader& place, std::string_view key, Duration least, Duration& into) {
+  static void read_duration(const Reader& place, std::string_view key, Duration least, Duration& into,
+                            Duration most = 24h) {
     const auto value = place.find(key);
     if (!value) return;
     into = value->duration();
     if (into < least) value->fail(fmt::format("it must be at least {}", to_duration_text(least)));
-    if (into > 24h) value->fail("it must be at most 1d");
+    if (into > most) value->fail(fmt::format("it must be at most {}", to_duration_text(most)));
   }
 
   const Provider& read_provider(const Reader& place) const {

@@ -42,6 +42,10 @@ TEST_F(ConfigFile, ChecksTheEnginesSettings) {
             "syncflow.yaml:1: engine: heartbeat is 10s and lease is 10s; heartbeat must be half of lease at "
             "most, so "
             "that one may be late");
+  EXPECT_EQ(refusal("engine: {keep_finished: 5s}\n"),
+            "syncflow.yaml:1: engine.keep_finished: it must be at least 1m");
+  EXPECT_EQ(refusal("engine: {keep_finished: 4000d}\n"),
+            "syncflow.yaml:1: engine.keep_finished: it must be at most 3650d");
 }
 
 // --- connections ---

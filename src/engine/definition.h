@@ -144,6 +144,8 @@ struct EngineSettings {
   Duration lease = std::chrono::seconds(30);
   Duration heartbeat = std::chrono::seconds(10);
   Duration drain = std::chrono::seconds(10);
+  Duration keep_finished =
+      std::chrono::hours(24 * 30);  ///< jobs and runs that ended longer ago are forgotten
 };
 
 /// All of syncflow.yaml.

@@ -24,10 +24,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kPollerThreads = 2;
+/// How many looks there may be at once: they mostly wait for their servers.
+constexpr int kLooksAtOnce = 16;
 constexpr Duration kQueuePoll = 500ms;
-constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
-constexpr Duration kSweepEvery = 1h;
 
 Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
   Sync sync;
@@ -43,6 +42,18 @@ Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
   return sync;
 }
 
+/// Forgets old jobs and runs, now and then.
+void sweep(const EngineParts& parts, const std::stop_token& stop) {
+  const Duration keep = parts.config.engine.keep_finished;
+  do {
+    try {
+      parts.store.sweep(keep);
+    } catch (const Error& error) {
+      log::warn("Old jobs could not be swept.", {{"error", error.what()}});
+    }
+  } while (parts.clock.sleep(std::clamp<Duration>(keep / 10, 1min, 1h), stop));
+}
+
 }  // namespace
 
 struct Engine::Inside {
@@ -53,11 +64,12 @@ struct Engine::Inside {
 };
 
 Engine::Engine(Parts parts)
-    : inside_(std::make_unique<Inside>(Inside{
-          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)},
-          nullptr,
-          nullptr,
-          {}})) {}
+    : inside_(std::make_unique<Inside>(
+          Inside{{parts.store, parts.providers, parts.clock, std::move(parts.config),
+                  std::move(parts.on_progress), std::make_shared<SessionPools>(parts.clock)},
+                 nullptr,
+                 nullptr,
+                 {}})) {}
 
 Engine::~Engine() { stop(); }
 
@@ -86,16 +98,8 @@ void Engine::start() {
   begin_counting();
   Inside& inside = *inside_;
   inside.workers = std::make_unique<WorkerPool>(inside.parts, inside.parts.config.engine.workers);
-  inside.poller = std::make_unique<Poller>(inside.parts, kPollerThreads);
-  inside.sweeper = std::jthread([&inside](std::stop_token stop) {
-    while (inside.parts.clock.sleep(kSweepEvery, stop)) {
-      try {
-        inside.parts.store.sweep(kKeepFinished);
-      } catch (const Error& error) {
-        log::warn("Old jobs could not be swept.", {{"error", error.what()}});
-      }
-    }
-  });
+  inside.poller = std::make_unique<Poller>(inside.parts, kLooksAtOnce);
+  inside.sweeper = std::jthread([&inside](const std::stop_token& stop) { sweep(inside.parts, stop); });
 }
 
 void Engine::stop() {

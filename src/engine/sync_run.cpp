@@ -44,6 +44,9 @@ class SyncRun {
   /// Throws the first failure once all mappings have had their turn.
   void run() {
     if (claim_.sync.starts_over) parts_.store.reset_sync(claim_.lease);
+    const SessionPools::Turn turn =
+        parts_.sessions->take_turn(parts_.connection_at(definition_.source),
+                                   parts_.connection_at(definition_.destination), lease_.stop_token());
     const auto source = parts_.connect(definition_.source, lease_.stop_token());
     const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
     RunContext context{parts_.store,
@@ -183,25 +186,25 @@ bool finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome
 
 }  // namespace
 
+const ConnectionConfig& EngineParts::connection_at(const std::string& connection_name) const {
+  if (const ConnectionConfig* connection = config.find_connection(connection_name)) return *connection;
+  std::vector<std::string> names;
+  for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
+  const std::string near = nearest(connection_name, names);
+  throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"{}", connection_name,
+                                                 near.empty() ? "; there are " + join(names, ", ")
+                                                              : "; did you mean \"" + near + "\"?"));
+}
+
 std::unique_ptr<Connection> EngineParts::connect(const std::string& connection_name,
                                                  std::stop_token stop) const {
-  const ConnectionConfig* connection = config.find_connection(connection_name);
-  if (!connection) {
-    std::vector<std::string> names;
-    for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
-    const std::string near = nearest(connection_name, names);
-    throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"{}", connection_name,
-                                                   near.empty() ? "; there are " + join(names, ", ")
-                                                                : "; did you mean \"" + near + "\"?"));
-  }
-  return providers.at(connection->provider).connect(connection->options, {clock, std::move(stop)});
+  const ConnectionConfig& connection = connection_at(connection_name);
+  return providers.at(connection.provider)
+      .connect(connection.options, {clock, std::move(stop), &sessions->of(connection)});
 }
 
 const Provider& EngineParts::provider_of(const std::string& connection_name) const {
-  const ConnectionConfig* connection = config.find_connection(connection_name);
-  if (!connection)
-    throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"", connection_name));
-  return providers.at(connection->provider);
+  return providers.at(connection_at(connection_name).provider);
 }
 
 SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop) {

@@ -46,6 +46,16 @@ struct Sync {
   bool starts_over = false;  ///< the next run is to load everything again
 };
 
+/// What a look of the poller leaves to be noted about its sync.
+struct LookNote {
+  std::string sync_id;
+  std::optional<Time>
+      at;     ///< when it was; empty: the sync was only put off, and the look before stays its last
+  Time next;  ///< when the next one is
+  int failed_polls = 0;  ///< in a row
+  std::string trouble;   ///< why it failed; empty: it did not
+};
+
 inline constexpr int kPersonPriority = 10;
 
 enum class JobStatus { pending, processing, completed, failed };

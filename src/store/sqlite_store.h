@@ -30,6 +30,7 @@ class SqliteStore : public Store {
   std::optional<Time> next_due() override;
   void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
               const std::string& trouble) override;
+  void note_looks(const std::vector<LookNote>& notes) override;
   void set_message(const std::string& sync_id, const std::string& message) override;
   void set_hold(const std::string& sync_id, const Hold& hold) override;
   bool lift_hold(const std::string& sync_id) override;

@@ -190,12 +190,17 @@ std::optional<Time> SqliteStore::next_due() {
 
 void SqliteStore::polled(const std::string& sync_id, Time at, Time next, int failed_polls,
                          const std::string& trouble) {
+  note_looks({{sync_id, at, next, failed_polls, trouble}});
+}
+
+void SqliteStore::note_looks(const std::vector<LookNote>& notes) {
   write([&](Connection& connection) {
-    Query(connection,
-          "UPDATE sync_state SET last_polled_at = ?2, next_run_at = ?3, failed_polls = ?4, poll_trouble = ?5 "
-          "WHERE sync_id = ?1")
-        .bind(sync_id, at, next, failed_polls, trouble)
-        .run();
+    for (const LookNote& note : notes)
+      Query(connection,
+            "UPDATE sync_state SET last_polled_at = coalesce(?2, last_polled_at), next_run_at = ?3, "
+            "failed_polls = ?4, poll_trouble = ?5 WHERE sync_id = ?1")
+          .bind(note.sync_id, note.at, note.next, note.failed_polls, note.trouble)
+          .run();
   });
 }
 

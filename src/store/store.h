@@ -72,6 +72,10 @@ class Store {
   /// there is trouble it takes the place of the sync's message.
   virtual void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
                       const std::string& trouble) = 0;
+  /// The same for many syncs, for the price of one where the store can: a poller of thousands of syncs must not wait
+  /// for the disk at each. Not one transaction in every store: some may be noted when it throws, and all may be
+  /// noted again.
+  virtual void note_looks(const std::vector<LookNote>& notes);
   virtual void set_message(const std::string& sync_id, const std::string& message) = 0;
   virtual void set_hold(const std::string& sync_id, const Hold& hold) = 0;
   /// The sync is due for a look at once. False: there was none.
@@ -162,7 +166,8 @@ class Store {
   virtual void ping() = 0;
   /// Asked for every few seconds: its cost grows with the number of syncs, not with that of jobs, runs or rows.
   virtual Observation observe() = 0;
-  /// Forgets jobs and runs that finished longer than `age` ago, in several transactions.
+  /// Forgets jobs and runs that finished longer than `age` ago, in several transactions. Each sync's last run stays:
+  /// how it ended says whether what is known of the sync's rows can be trusted.
   virtual void sweep(Duration age) = 0;
   /// Waits until `claim` may give something, `timeout` has passed or a stop is asked for. What other processes
   /// insert is seen within a second.

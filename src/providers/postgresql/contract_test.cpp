@@ -17,7 +17,7 @@ class LibpqSession : public Session {
   std::unique_ptr<libpq::Session> session_;
 };
 
-/// A database on the test server with the provider connected to it, as the superuser or as a role that
+/// A database on the test server with the provider connected to it, by way of a pool of sessions as in the engine, as the superuser or as a role that
 /// sees nothing of other sessions.
 class PostgresTestDatabase : public TestDatabase {
  public:
@@ -28,7 +28,8 @@ class PostgresTestDatabase : public TestDatabase {
       database_.run("ALTER DATABASE " + database_.name() + " OWNER TO " + role);
       database_.run("ALTER SCHEMA public OWNER TO " + role + "; SET ROLE " + role);
     }
-    connection_ = postgresql::provider().connect(database_.options(role), {clock_, stop_.get_token()});
+    connection_ =
+        postgresql::provider().connect(database_.options(role), {clock_, stop_.get_token(), &sessions_});
     role_ = role;
   }
 
@@ -54,6 +55,7 @@ class PostgresTestDatabase : public TestDatabase {
   std::stop_source stop_;
   PostgresDatabase database_;
   std::string role_;
+  SessionPool sessions_{"the test's database", {}, clock_};
   std::unique_ptr<Connection> connection_;
 };
 
