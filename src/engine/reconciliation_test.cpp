@@ -69,7 +69,7 @@ TEST_F(Reconciliation, FindsWhatIsGoneAtTheSourceOnItsOwnSchedule) {
   EXPECT_EQ(report.status, "completed") << report.error;
   EXPECT_EQ(report.figures.deleted, 2);
   EXPECT_TRUE(report.figures.add_up());
-  EXPECT_THAT(message(), HasSubstr("2 gone at the source, of which 2 deleted"));
+  EXPECT_THAT(message(), HasSubstr("2 rows removed, 0 that were missing written"));
   expect_equal();
   report = reconciled(mapping);
   EXPECT_EQ(report.figures.read, 0);

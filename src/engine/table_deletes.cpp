@@ -38,8 +38,7 @@ std::string rows_of(std::int64_t count) { return fmt::format("{} {}", count, cou
 
 std::string what_was_found(const Figures& removed, const Figures& repaired, const Figures& compared) {
   std::string words =
-      fmt::format("{} gone at the source, of which {} deleted, and {} missing at the destination",
-                  removed.read - removed.written, removed.deleted, repaired.written);
+      fmt::format("{} removed, {} that were missing written", rows_of(removed.deleted), repaired.written);
   if (compared.read > 0)
     words +=
         fmt::format("; {} without a cursor compared, {} changed", rows_of(compared.read), compared.written);
@@ -170,10 +169,9 @@ void TableRun::reconcile() {
   release_brake(commit);
   state_.reconciled_at = context_.store.clock().now();
   state_.reconciled = what_was_found(removed, repaired, compared);
-  if (found.foreign > 0)
-    state_.reconciled +=
-        fmt::format("; {} at the destination with keys that the source cannot have were left alone",
-                    rows_of(found.foreign));
+  if (const std::int64_t foreign = found.foreign + impossible_keys_; foreign > 0)
+    state_.reconciled += fmt::format(
+        "; {} at the destination with keys that the source cannot have left alone", rows_of(foreign));
   failpoint("reconcile.before_done");
   this->commit(std::move(commit));
   note_reconciliation();
@@ -221,15 +219,22 @@ KeyDifferences TableRun::compare_both_sides() {
   return compare_keys(sides);
 }
 
+std::vector<bool> TableRun::written_by_us(const std::vector<RowHash>& keys) const {
+  if (!tracker_->keeps_keys()) return context_.store.has_keys(context_.sync.id, name_, KeySet::written, keys);
+  std::vector<bool> known;
+  for (const RowHash& key : keys) known.push_back(tracker_->knows(key));
+  return known;
+}
+
 /// What is gone at the source or outside the filters, and was written by this mapping.
 KeyFile TableRun::ours_to_remove(const KeyDifferences& found) {
+  const bool owns_every_row = !records_keys() && !tracker_->keeps_keys();
   KeyFile ours;
   const auto take = [&](const KeyFile& keys) {
     std::vector<RowHash> hashes;
     KeyFile some;
     const auto flush = [&] {
-      const std::vector<bool> known =
-          context_.store.has_keys(context_.sync.id, name_, KeySet::written, hashes);
+      const std::vector<bool> known = written_by_us(hashes);
       std::size_t at = 0;
       const auto again = some.read();
       while (const ListedKey* key = again->next())
@@ -239,7 +244,7 @@ KeyFile TableRun::ours_to_remove(const KeyDifferences& found) {
     };
     const auto list = keys.read();
     while (const ListedKey* key = list->next()) {
-      if (!records_keys()) {
+      if (owns_every_row) {
         ours.add(key->cells);
         continue;
       }
@@ -258,12 +263,14 @@ KeyFile TableRun::ours_to_remove(const KeyDifferences& found) {
 Figures TableRun::settle(const KeyFile& keys, bool removes) {
   Figures done;
   std::vector<Key> step;
+  const std::unordered_set<std::string> waiting = keys_in_quarantine();
   const auto list = keys.read();
   for (bool more = true; more;) {
     const ListedKey* key = list->next();
     more = key != nullptr;
-    if (more)
-      if (auto at_source = mapper_->key_at_source(key->cells)) step.push_back(std::move(*at_source));
+    if (auto at_source = more ? mapper_->key_at_source(key->cells) : std::nullopt;
+        at_source && (removes || waiting.count(at_source->to_json()) == 0))
+      step.push_back(std::move(*at_source));
     if (step.size() < kKeysPerStep && (more || step.empty())) continue;
     check_stop();
     done += settle_some(std::exchange(step, {}), removes);
@@ -273,20 +280,26 @@ Figures TableRun::settle(const KeyFile& keys, bool removes) {
 
 Figures TableRun::settle_some(std::vector<Key> keys, bool removes) {
   Figures done;
-  if (!removes) skip_quarantined(keys);
   while (!keys.empty()) {
     std::vector<Key> some = keys;
-    Batch rows = fetch(some);
+    Batch rows;
+    try {
+      rows = fetch(some);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::bad_config && error.kind() != ErrorKind::position_lost) throw;
+      return done += settle_one_by_one(std::move(keys), removes, error);
+    }
     failpoint("reconcile.confirmed");
     keys.erase(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(some.size()));
-    std::unordered_set<std::string> there;
-    for (const Change& change : rows.changes) there.insert(key_of(rows.schema(), change).to_json());
+    // By their values: the source may spell a number otherwise than the destination.
+    std::unordered_set<RowHash> there;
+    for (const Change& change : rows.changes) there.insert(hash_key(rows.schema(), change));
     BatchWriter::Options how = options(WriteMode::upsert);
     how.rewrites = true;  // what was applied once is not there, or not as it was
     for (Change& change : rows.changes) change.watched = how.tracks_all;
     if (removes)
       for (const Key& key : some)
-        if (there.count(key.to_json()) == 0) add_removal(rows, key);
+        if (there.count(hash_row(parse_key(rows.schema(), key, rows.arena()))) == 0) add_removal(rows, key);
     Carried carried = writer_->carry(std::move(rows), how);
     BatchCommit commit;
     for (RefusedRow& row : carried.refused) quarantine(std::move(row), commit);
@@ -300,13 +313,33 @@ Figures TableRun::settle_some(std::vector<Key> keys, bool removes) {
   return done;
 }
 
-/// They are missing because they were refused, and are tried again by a schedule of their own.
-void TableRun::skip_quarantined(std::vector<Key>& keys) const {
-  if (!has_quarantine_) return;
+/// The source takes one of these for no key of its own (a number beyond its type's range, of a row that others wrote):
+/// that row is left alone.
+Figures TableRun::settle_one_by_one(std::vector<Key> keys, bool removes, const Error& error) {
+  source_ = context_.source.open_source(plan_.source);  // throws when the table itself is what is wrong
+  Figures done;
+  if (keys.size() == 1) {
+    ++impossible_keys_;
+    log::warn("A row at the destination has a key that the source cannot have; it is left alone.",
+              {{"sync", context_.sync.name},
+               {"table", name_},
+               {"key", keys[0].to_json()},
+               {"error", error.what()}});
+    return done;
+  }
+  const auto middle = keys.begin() + static_cast<std::ptrdiff_t>(keys.size() / 2);
+  done += settle_some({keys.begin(), middle}, removes);
+  done += settle_some({middle, keys.end()}, removes);
+  return done;
+}
+
+/// Rows that are missing because they were refused are tried again by a schedule of their own.
+std::unordered_set<std::string> TableRun::keys_in_quarantine() const {
   std::unordered_set<std::string> waiting;
+  if (!has_quarantine_) return waiting;
   for (const QuarantinedRow& row : context_.store.quarantine_of(context_.sync.id, name_, kMostQuarantine))
     waiting.insert(row.key.to_json());
-  std::erase_if(keys, [&](const Key& key) { return waiting.count(key.to_json()) != 0; });
+  return waiting;
 }
 
 // --- the brake ---

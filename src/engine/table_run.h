@@ -97,7 +97,9 @@ class TableRun {
   KeyFile ours_to_remove(const KeyDifferences& found);
   Figures settle(const KeyFile& keys, bool removes);
   Figures settle_some(std::vector<Key> keys, bool removes);
-  void skip_quarantined(std::vector<Key>& keys) const;
+  Figures settle_one_by_one(std::vector<Key> keys, bool removes, const Error& error);
+  std::unordered_set<std::string> keys_in_quarantine() const;
+  std::vector<bool> written_by_us(const std::vector<RowHash>& keys) const;
   using HashChunks = std::function<void(const std::function<void(const std::vector<RowHash>&)>&)>;
   void brake(std::int64_t deletes, std::int64_t rows, const HashChunks& hashes);
   void hold_back(std::int64_t deletes, std::int64_t rows, const HashChunks& hashes);
@@ -128,6 +130,7 @@ class TableRun {
   std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
   std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show
   std::size_t known_rows_ = 0;                ///< diff: rows that were known when it ended
+  std::int64_t impossible_keys_ = 0;  ///< at the destination, that the source takes for none of its own
   bool has_quarantine_ = false;
   bool began_ = false;
   TableReport report_;
