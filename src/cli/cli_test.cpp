@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 
 #include "cli/stores.h"
 #include "cli/test_cli.h"
