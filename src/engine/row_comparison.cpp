@@ -210,12 +210,6 @@ std::optional<RowDifferences> merge(KeyStream& source, KeyStream& destination) {
   return found;
 }
 
-std::string text_of(std::span<const Value> key) {
-  Key texts;
-  for (const Value& cell : key) texts.parts.push_back(to_text(cell));
-  return texts.to_json();
-}
-
 }  // namespace
 
 struct RowComparison::Sides {
@@ -332,11 +326,12 @@ std::vector<RowComparison::Looked> RowComparison::look_again(const std::vector<s
     bool outside = false;
     bool refused = false;
   };
-  std::unordered_map<std::string, Row> at_source, at_destination;
-  const auto key_text = [&](const std::vector<Value>& row) {
+  // By their values: the two systems may spell a number in two ways.
+  std::unordered_map<RowHash, Row> at_source, at_destination;
+  const auto key_hash = [&](const std::vector<Value>& row) {
     std::vector<Value> key;
     for (const std::size_t index : outgoing.key) key.push_back(row[index]);
-    return text_of(key);
+    return hash_row(key);
   };
   // The destination first: what the sync writes in between is then seen as a difference that is looked at again, not as
   // rows that are equal by chance.
@@ -348,7 +343,7 @@ std::vector<RowComparison::Looked> RowComparison::look_again(const std::vector<s
       std::vector<Value> row;
       for (const std::size_t place : where) row.push_back(change.row[place].copied_to(arena));
       row = compared_row(row, outgoing, arena);
-      const std::string key = key_text(row);
+      const RowHash key = key_hash(row);
       at_destination[key] = {std::move(row), false, change.refusal >= 0};
     }
   }
@@ -359,12 +354,12 @@ std::vector<RowComparison::Looked> RowComparison::look_again(const std::vector<s
       std::vector<Value> row;
       for (const Value& cell : change.row) row.push_back(cell.copied_to(arena));
       row = compared_row(row, outgoing, arena);
-      const std::string key = key_text(row);
+      const RowHash key = key_hash(row);
       at_source[key] = {std::move(row), mapped.left_filter[i], change.refusal >= 0};
     }
   }
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::string key = text_of(keys[i]);
+    const RowHash key = hash_row(keys[i]);
     const auto mine = at_source.find(key);
     const auto theirs = at_destination.find(key);
     const bool is_here = mine != at_source.end(), is_there = theirs != at_destination.end();
