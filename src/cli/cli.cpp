@@ -17,6 +17,7 @@ int execute(const Invocation& line, const Surroundings& with) {
     case Command::serve: return with.serve(line, with.load_config(line.config_file, line.env_file));
     case Command::run:
     case Command::resync: return run(line, with);
+    case Command::verify: return verify(line, with);
     case Command::validate: return validate(line, with);
     case Command::check: return check(line, with);
     case Command::discover: return discover(line, with);

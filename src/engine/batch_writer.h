@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -25,6 +26,7 @@ struct RefusedRow {
 struct Carried {
   Figures figures;
   std::vector<RefusedRow> refused;
+  KeySetChange written;  ///< keys that are ours now, and no longer; only with Options::may_remove
   std::vector<Key>
       settled;  ///< source keys of rows written, deleted or found equal; only filled when asked for
 };
@@ -40,6 +42,9 @@ class BatchWriter {
     bool tracks_all = false;     ///< strategy diff
     bool wants_settled = false;  ///< someone waits for these keys in quarantine
     bool tries_again = false;    ///< rows that were refused before are written all the same
+    bool rewrites = false;       ///< rows that were applied before are written all the same
+    /// For a table that others fill too: which of these keys are ours to remove. Null: all are.
+    std::function<std::vector<bool>(const std::vector<RowHash>& keys)> may_remove;
   };
   /// `clock` and `provider`, the destination's, are for the metric of writes.
   BatchWriter(Mapper& mapper, RowTracker& tracker, Destination& destination, const Fence& fence, Clock& clock,
@@ -55,6 +60,7 @@ class BatchWriter {
 
  private:
   void take_out_refused(Mapped& mapped, Carried& carried);
+  void take_out_removals_of_others(Mapped& mapped, Carried& carried, const Options& options);
   void take_out_applied(Mapped& mapped, Carried& carried, const Options& options);
   WriteResult timed_write(const Batch& batch, WriteMode mode);
   void write(Mapped& mapped, Carried& carried, const Options& options);

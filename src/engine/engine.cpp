@@ -17,6 +17,7 @@
 #include "engine/retry_policy.h"
 #include "engine/sync_run.h"
 #include "engine/validation.h"
+#include "engine/verification.h"
 #include "engine/worker_pool.h"
 
 namespace syncflow {
@@ -132,8 +133,10 @@ class OneRound {
            const std::function<void(const SyncReport&)>& on_report, std::stop_token stop)
       : parts_(parts), syncs_(std::move(syncs)), on_report_(on_report), stop_(std::move(stop)) {}
 
-  std::vector<SyncReport> run(bool resync) {
-    for (const Sync& sync : syncs_) prepare(sync, resync);
+  enum class Ask { changes, resync, repair };
+
+  std::vector<SyncReport> run(Ask ask) {
+    for (const Sync& sync : syncs_) prepare(sync, ask);
     const auto workers =
         std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
     std::vector<std::jthread> helpers;
@@ -147,13 +150,13 @@ class OneRound {
   }
 
  private:
-  void prepare(const Sync& sync, bool resync) {
+  void prepare(const Sync& sync, Ask ask) {
     SyncReport& report = reports_[sync.id];
     report.sync = sync.name;
-    // A person who runs a sync has mended what held it; what only a person may lift stays.
-    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake")
-      parts_.store.lift_hold(sync.id);
-    bool wanted = resync;
+    // A person who runs a sync has mended what held it; deletes that wait for a person's word have not got it.
+    if (sync.hold && sync.hold->kind == kHoldBrake) return finish_held(sync);
+    if (sync.hold && sync.hold->kind != "removed") parts_.store.lift_hold(sync.id);
+    bool wanted = ask != Ask::changes;
     Looked looked;
     if (!wanted) {
       try {
@@ -175,9 +178,18 @@ class OneRound {
     waiting.limit = 1;
     if (!wanted && parts_.store.list_jobs(waiting).items.empty()) return finish_idle(sync, looked);
     const auto asked =
-        parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
+        parts_.store.enqueue(sync.id, ask == Ask::resync ? Trigger::resync : Trigger::manual, kPersonPriority,
+                             ask == Ask::repair ? std::string(kRepairPayload) : "{}");
     report.job_id = asked.job.id;
     open_.insert(sync.id);
+  }
+
+  void finish_held(const Sync& sync) {
+    SyncReport& report = reports_[sync.id];
+    report.status = "failed";
+    report.error = sync.hold->reason;
+    report.hold = sync.hold->kind;
+    if (on_report_) on_report_(report);
   }
 
   void finish_idle(const Sync& sync, const Looked& looked) {
@@ -310,7 +322,28 @@ std::vector<SyncReport> Engine::run_once(const std::vector<std::string>& sync_na
                                          std::stop_token stop) {
   const EngineParts& parts = inside_->parts;
   OneRound round(parts, chosen_syncs(parts, sync_names), on_report, std::move(stop));
-  return round.run(resync);
+  return round.run(resync ? OneRound::Ask::resync : OneRound::Ask::changes);
+}
+
+SyncReport Engine::repair(const std::string& sync_name,
+                          const std::function<void(const SyncReport&)>& on_report, std::stop_token stop) {
+  const EngineParts& parts = inside_->parts;
+  OneRound round(parts, chosen_syncs(parts, {sync_name}), on_report, std::move(stop));
+  return round.run(OneRound::Ask::repair).front();
+}
+
+Verification Engine::verify(const std::string& sync_name, std::stop_token stop) {
+  const EngineParts& parts = inside_->parts;
+  const SyncDefinition* sync = parts.config.find_sync(sync_name);
+  if (!sync) {
+    std::vector<std::string> known;
+    for (const SyncDefinition& definition : parts.config.syncs) known.push_back(definition.name);
+    const std::string near = nearest(sync_name, known);
+    throw Error(ErrorKind::bad_config, fmt::format("there is no sync \"{}\"{}", sync_name,
+                                                   near.empty() ? "; there are " + join(known, ", ")
+                                                                : "; did you mean \"" + near + "\"?"));
+  }
+  return verify_sync(parts, *sync, std::move(stop));
 }
 
 }  // namespace syncflow

@@ -37,6 +37,7 @@ class Look {
     if (quarantine_is_due()) return true;
     const TablePlan plan = planned();
     strategy_ = plan.source.strategy;
+    if (is_reconciliation_due(mapping_, strategy_, *state, parts_.store.clock().now())) return true;
     const auto source = connection_.open_source(plan.source);
     const Mapper mapper(mapping_, source->schema());
     if (state->fingerprint_shape != shape_fingerprint(mapping_, *mapper.outgoing())) return true;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "core/error.h"
@@ -31,6 +32,11 @@ bool ends_the_run(ErrorKind kind) {
          kind == ErrorKind::conflict;
 }
 
+bool asks_for_repair(const Claim& claim) {
+  return std::any_of(claim.jobs.begin(), claim.jobs.end(),
+                     [](const Job& job) { return job.payload == kRepairPayload; });
+}
+
 /// Carries the mappings of one sync. One that fails does not stop the others' progress.
 class SyncRun {
  public:
@@ -54,13 +60,15 @@ class SyncRun {
                        definition_,
                        parts_.config,
                        parts_.provider_of(definition_.source).can,
+                       parts_.provider_of(definition_.destination).can,
                        *source,
                        *destination,
                        lease_,
                        parts_.on_progress,
                        parts_.provider_of(definition_.destination).id,
                        left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
-                       [this] { return others_wait(); }};
+                       [this] { return others_wait(); },
+                       asks_for_repair(claim_)};
     std::vector<std::unique_ptr<TableRun>> tables;
     for (const TableMapping& mapping : definition_.tables)
       tables.push_back(std::make_unique<TableRun>(context, mapping));

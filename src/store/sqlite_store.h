@@ -61,6 +61,8 @@ class SqliteStore : public Store {
   std::optional<MappingState> find_mapping(const std::string& sync_id, const std::string& mapping) override;
   void each_row(const std::string& sync_id, const std::string& mapping,
                 const std::function<void(const RowState&)>& each) override;
+  std::vector<bool> has_keys(const std::string& sync_id, const std::string& mapping, KeySet set,
+                             const std::vector<RowHash>& keys) override;
   void commit_batch(const Lease& lease, const BatchCommit& commit) override;
   bool commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
                    const Position& after) override;

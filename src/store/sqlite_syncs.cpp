@@ -217,7 +217,14 @@ void SqliteStore::set_hold(const std::string& sync_id, const Hold& hold) {
 }
 
 bool SqliteStore::lift_hold(const std::string& sync_id) {
-  const bool lifted = write([&](Connection& connection) { return drop_hold(connection, sync_id, ""); });
+  const bool lifted = write([&](Connection& connection) {
+    Query(connection,
+          "UPDATE sync_mappings SET brake = 2 WHERE sync_id = ?1 AND brake = 1 AND EXISTS "
+          "(SELECT 1 FROM sync_state s WHERE s.sync_id = ?1 AND s.hold_kind = 'brake')")
+        .bind(sync_id)
+        .run();
+    return drop_hold(connection, sync_id, "");
+  });
   if (lifted) wake_waiters();
   return lifted;
 }

@@ -76,6 +76,31 @@ Dialect dialect() {
   return dialect;
 }
 
+std::vector<KeySample> keys() {
+  const std::vector<std::string> words = {"''",  "'A'",    "'a'",    "'B'",   "'b'",   "'ä'",   "'z'",
+                                          "'Z'", "'日本'", "'🙂'", "'a b'", "'a-b'", "'a_b'", "'ab'"};
+  return {
+      {"text", words},
+      {R"(varchar(20) COLLATE "en-x-icu")", words},
+      {R"(text COLLATE "C")", words},
+      {"char(5)", {"'b'", "'a'", "'B'", "'a-b'", "'ab'", "'ä'"}},
+      {"smallint", {"-1", "0", "30000", "-30000"}},
+      {"bigint", {"-9223372036854775808", "9", "10", "9223372036854775807"}},
+      {"numeric", {"10", "9", "-1.5", "-1.25", "1e30", "0.000001", "99999999999999999999"}},
+      {"double precision", {"10", "9", "-1.5", "1e300", "-1e300", "0.1"}},
+      {"uuid",
+       {"'ffffffff-0000-4000-8000-000000000001'", "'00000000-ffff-4000-8000-000000000002'",
+        "'0000ffff-0000-4000-8000-000000000003'"}},
+      {"bytea", {R"('\x')", R"('\x00')", R"('\xff')", R"('\x7f00')", R"('\x7f')"}},
+      {"date", {"'1969-12-31'", "'2024-02-29'", "'0044-03-15 BC'", "'12345-01-01'"}},
+      {"time", {"'00:00'", "'12:30:00.5'", "'12:30:00.25'"}},
+      {"timestamp",
+       {"'1969-12-31 23:59:59.999999'", "'2024-02-29 00:00:00'", "'2024-02-29 00:00:00.000001'"}},
+      {"timestamptz", {"'2024-02-29 00:30:00+01'", "'2024-02-29 00:00:00+00'", "'2024-02-28 20:00:00-05'"}},
+      {"boolean", {"true", "false"}},
+  };
+}
+
 std::vector<TypeSample> samples() {
   return {
       {"boolean", "true", Type::boolean, "true"},
@@ -155,6 +180,7 @@ SourceCase source_case(const std::string& name, bool sees_sessions) {
   out.make = maker(sees_sessions);
   out.dialect = dialect();
   out.samples = samples();
+  out.keys = keys();
   if (!sees_sessions) out.overlap = std::chrono::seconds(2);
   out.block_readers = {"BEGIN", "LOCK TABLE items IN ACCESS EXCLUSIVE MODE"};
   return out;
