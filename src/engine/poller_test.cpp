@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "core/uuid.h"
-#include "drivers/sqlite/database.h"
 #include "engine/engine.h"
 #include "testkit/fake_clock.h"
 #include "testkit/memory_provider.h"
+#include "testkit/store_file.h"
 
 namespace syncflow::testkit {
 namespace {
@@ -69,18 +69,18 @@ class PollerTest : public ::testing::Test {
       if (sync.name == sync.source + "0") first.push_back(sync.name);
     for (const SyncReport& report : engine.run_once(first, false, {}, {}))
       ASSERT_EQ(report.status, "completed") << report.error;
-    sqlite::Database(file_, sqlite::OpenMode::read_write, 10s)
-        .execute(
-            "INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, "
-            "owned, "
-            "appending, generation) SELECT t.id, m.mapping, m.position, m.fingerprint_data, "
-            "m.fingerprint_shape, "
-            "m.owned, m.appending, m.generation FROM sync_mappings m JOIN syncs f ON f.id = m.sync_id "
-            "JOIN syncs t ON t.source = f.source WHERE t.id <> f.id;"
-            "INSERT INTO sync_rows(mapping_id, key_hash, row_hash, key, generation) SELECT m.id, r.key_hash, "
-            "r.row_hash, r.key, r.generation FROM sync_rows r JOIN sync_mappings o ON o.id = r.mapping_id "
-            "JOIN sync_mappings m ON m.fingerprint_data = o.fingerprint_data WHERE m.id <> o.id;"
-            "UPDATE sync_state SET next_run_at = NULL");
+    execute_in_store(
+        file_,
+        "INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, "
+        "owned, "
+        "appending, generation) SELECT t.id, m.mapping, m.position, m.fingerprint_data, "
+        "m.fingerprint_shape, "
+        "m.owned, m.appending, m.generation FROM sync_mappings m JOIN syncs f ON f.id = m.sync_id "
+        "JOIN syncs t ON t.source = f.source WHERE t.id <> f.id;"
+        "INSERT INTO sync_rows(mapping_id, key_hash, row_hash, key, generation) SELECT m.id, r.key_hash, "
+        "r.row_hash, r.key, r.generation FROM sync_rows r JOIN sync_mappings o ON o.id = r.mapping_id "
+        "JOIN sync_mappings m ON m.fingerprint_data = o.fingerprint_data WHERE m.id <> o.id;"
+        "UPDATE sync_state SET next_run_at = NULL");
   }
 
   void start() {
