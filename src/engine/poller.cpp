@@ -19,7 +19,11 @@ using namespace std::chrono_literals;
 /// How often the store is asked what is due and told what was seen, while there is something to do, and at the longest.
 constexpr Duration kTick = 250ms;
 constexpr Duration kIdle = 1s;
+/// Taken from the store at once.
 constexpr std::size_t kDueAtOnce = 256;
+/// How long others leave alone what was taken. Who waits here for longer may be looked at twice, which costs a second
+/// look and nothing else.
+constexpr Duration kTakenFor = 1min;
 /// Looks are spread by up to this share of their interval, so that syncs made together do not stay together.
 constexpr double kJitter = 0.1;
 /// The first look of a sync may come among thousands of first looks: the second parts them.
@@ -140,12 +144,7 @@ void Poller::feed(const std::stop_token& stop) {
 Duration Poller::feed_once() {
   write_notes();
   end_long_looks();
-  std::size_t known = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    known = queue_.known();
-  }
-  take_in(parts_.store.due_syncs(known + kDueAtOnce));
+  take_in(parts_.store.take_due_syncs(kDueAtOnce, kTakenFor));
   if (const auto now = parts_.clock.monotonic(); now - tidied_ >= kTidyEvery) {
     tidied_ = now;
     parts_.sessions->close_idle();
