@@ -32,6 +32,10 @@ struct Observation {
     std::string last_run;  ///< status of the newest run that ended; empty: none has
     std::optional<Time> last_run_ended_at;
     std::size_t quarantined_rows = 0;
+
+    /// Sets `up_to_date_at`. `run_began`: of `last_run`; `quiet`: nothing is queued or under way, and the last look
+    /// did not fail.
+    void note_up_to_date(const std::optional<Time>& run_began, const std::optional<Time>& polled, bool quiet);
   };
   std::vector<SyncState> syncs;
 };

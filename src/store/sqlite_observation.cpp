@@ -46,14 +46,7 @@ Observation::SyncState read_state(const Query& query) {
   state.last_run = query.text(10);
   state.last_run_ended_at = query.optional_time(12);
   state.quarantined_rows = static_cast<std::size_t>(query.integer(13));
-  // A run shows the source as it was when it began. A later look proves as much where it asked for no job: what
-  // it found would still be queued, or be carried by a run that began after it.
-  if (state.last_run == "completed") {
-    state.up_to_date_at = query.time(11);
-    const bool quiet = query.boolean(9);
-    if (const auto polled = query.optional_time(8); polled && quiet)
-      state.up_to_date_at = std::max(*state.up_to_date_at, *polled);
-  }
+  state.note_up_to_date(query.optional_time(11), query.optional_time(8), query.boolean(9));
   return state;
 }
 
