@@ -46,7 +46,7 @@ class Commands(unittest.TestCase):
             timed_pipe(["sh", "-c", "echo a row; exit 3"], ["cat"])
 
     def test_a_pipe_passes_words_as_they_are(self):
-        self.assertGreater(timed_pipe(["printf", "%s", "a b|$c"], ["grep", "-qxF", "a b|$c"]), 0)
+        self.assertGreater(timed_pipe(["printf", "%s", "a b|$c"], ["grep", "-qxF", "a b|$c"]).seconds, 0)
 
     def test_jobs_that_were_not_done_do_not_count_as_speed(self):
         self.assertEqual(checked_speed("x", '{"seconds": 2, "completed": 10}', 10), 5)

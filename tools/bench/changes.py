@@ -46,7 +46,7 @@ def changed_rows(setting):
         project.run()
         for number in range(setting.rounds):
             since = change_rows(server, setting.rows, number)
-            bare.append(bare_statements(server, since))
+            bare.append(bare_statements(server, since).seconds)
             went, report = project.run()
             if report["written"] < min(CHANGED_ROWS, setting.rows):
                 fail(f"{name}: the run did not carry the changes: {report}")

@@ -23,21 +23,25 @@ def load(setting, source, destination, table="accounts", of_source="accounts"):
 
 
 def compare(setting, name, unit, at_least, peer, ours, same):
-    """Rounds of `peer()` (seconds) and `ours()` (a run), in turn; `same()` tells whether the rows arrived."""
-    peers, loads, ratios, peaks = [], [], [], []
+    """Rounds of `peer()` and `ours()` (a run), in turn; `same()` tells whether the rows arrived."""
+    beside, loads = [], []
     for number in range(setting.rounds):
-        peers.append(peer())
+        beside.append(peer())
         went, report = ours()
         if report["read"] < setting.rows or not same():
             fail(f"{name}: the load is not complete: {report}")
-        loads.append(went.seconds)
-        peaks.append(went.peak_mib)
-        ratios.append(peers[-1] / loads[-1])
-        say(f"{name}, round {number + 1}: beside it {peers[-1]:.2f} s, syncflow {loads[-1]:.2f} s, peak {peaks[-1]:.0f} MiB")
-    seconds = statistics.median(loads)
-    return Figure(name, statistics.median(ratios), unit, at_least=at_least, details={
-        "rows": setting.rows, "beside it (s)": statistics.median(peers), "syncflow (s)": seconds,
-        "rows/s": setting.rows / seconds, "peak MiB": max(peaks)})
+        loads.append(went)
+        say(f"{name}, round {number + 1}: beside it {beside[-1].seconds:.2f} s, syncflow {went.seconds:.2f} s, "
+            f"peak {went.peak_mib:.0f} MiB")
+    seconds = middle(loads, "seconds")
+    return Figure(name, statistics.median(b.seconds / l.seconds for b, l in zip(beside, loads)), unit, at_least=at_least, details={
+        "rows": setting.rows, "beside it (s)": middle(beside, "seconds"), "syncflow (s)": seconds,
+        "rows/s": setting.rows / seconds, "peak MiB": max(load.peak_mib for load in loads),
+        "CPU beside it (s)": middle(beside, "cpu_seconds"), "CPU (s)": middle(loads, "cpu_seconds")})
+
+
+def middle(runs, what):
+    return statistics.median(getattr(run, what) for run in runs)
 
 
 def peak(name, figure):
@@ -106,7 +110,7 @@ def pgloader(setting, source):
         raise LeftOut(f"pgloader loaded nothing from {source.name}: {first_complaint(went.output + went.complaints)}")
     if accounts.digest_in(setting.postgresql, "bench_pgloader") != accounts.digest_in(source, "bench_source"):
         raise LeftOut(f"pgloader did not load the same rows from {source.name}: {first_complaint(went.output + went.complaints)}")
-    return went.seconds
+    return went
 
 
 def first_complaint(output):

@@ -25,6 +25,7 @@ class Timed:
     """How a command went that ended well."""
 
     seconds: float
+    cpu_seconds: float  # of the process and of its children, not of the servers
     peak_mib: float  # resident, of the process itself
     output: str
     complaints: str
@@ -46,14 +47,14 @@ def timed(command, environment=None, **options):
         complaints = errors.read()
     if process.returncode != 0:
         fail(f"{command[0]} ended with {process.returncode}\n{output}\n{complaints}")
-    return Timed(seconds, usage.ru_maxrss / 1024, output, complaints)
+    return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output, complaints)
 
 
 def timed_pipe(writer, reader, environment=None):
-    """Seconds from the start of both commands to their end, one writing what the other one reads."""
+    """From the start of both commands to their end, one writing what the other one reads."""
     # Bash, for pipefail: a writer that dies early would look fast.
     script = "set -o pipefail; w=(); while [ \"$1\" != '|' ]; do w+=(\"$1\"); shift; done; shift; \"${w[@]}\" | \"$@\""
-    return timed(["bash", "-c", script, "bash", *writer, "|", *reader], environment).seconds
+    return timed(["bash", "-c", script, "bash", *writer, "|", *reader], environment)
 
 
 @dataclasses.dataclass

@@ -10,6 +10,7 @@ from syncflow import Project, one_table
 
 FEW_ROWS = 10_000
 LOOKS = 100
+FEW_LOOKS = 10
 FRESH_ROWS = 100
 # The two ways a table may be found: nothing in it is younger than the overlap, or some rows are.
 OVERLAPS = {"closed": "1s", "open": "1h"}
@@ -25,9 +26,9 @@ def make(setting, source, rows):
      "sqlite": accounts.make_in_sqlite}[source.provider](source, "bench_source", file)
 
 
-def looks(setting, project):
-    """Milliseconds of each look, as the poller of a warm `serve` makes it, and whether any found something."""
-    went = timed([setting.bench_program, "looks", str(project.file), "accounts", str(LOOKS)], cwd=project.folder)
+def looks(setting, project, count=LOOKS):
+    """Seconds of each look, as the poller of a warm `serve` makes it, and how many found something."""
+    went = timed([setting.bench_program, "looks", str(project.file), "accounts", str(count)], cwd=project.folder)
     return json.loads(went.output)
 
 
@@ -36,12 +37,15 @@ def statements_of_a_look(setting, source, project):
     if not hasattr(source, "statements"):
         return None
     source.count_statements("bench_source")
-    before = source.statements("bench_source")
-    between = source.statements("bench_source")
-    looks(setting, project)
-    after = source.statements("bench_source")
-    # Asking costs some itself, and opening the program's first connection a look's worth of planning.
-    return ((after - between) - (between - before)) / LOOKS
+
+    def counted(count):
+        before = source.statements("bench_source")
+        looks(setting, project, count)
+        return source.statements("bench_source") - before
+
+    # What one start of the program costs, and asking for the count, is in both.
+    few = counted(FEW_LOOKS)
+    return (counted(FEW_LOOKS + LOOKS) - few) / LOOKS
 
 
 def measure(setting, source, window):
