@@ -12,7 +12,7 @@
 namespace syncflow::bench {
 namespace {
 
-/// What the poller kept from its looks before this one is in here too.
+/// What the poller keeps from its looks, plans and sessions, it has after these.
 constexpr std::size_t kWarmingLooks = 3;
 
 double cpu_seconds() {
@@ -28,7 +28,7 @@ std::string measure_looks(const std::string& config_file, const std::string& syn
   SystemClock clock;
   const Config config = app::load_config(config_file, ".env", providers);
   const std::unique_ptr<Store> store = cli::open_existing_store(config, clock);
-  const EngineParts parts{*store, providers, clock, config, {}};
+  const EngineParts parts{*store, providers, clock, config, {}, std::make_shared<SessionPools>(clock)};
   const Sync sync = cli::sync_named(*store, sync_name);
   PlanCache plans;
   std::int64_t changed = 0;
