@@ -150,7 +150,7 @@ TEST_F(PollerScale, FullSizeTenThousandSyncsAreLookedAtEachMinuteOnLessThanACore
                   "after the minute: p50 {:.2f} s, p99 {:.2f} s, at most {:.2f} s",
                   cpu, static_cast<double>(all) / minutes, resident_mib(service.process.pid()), sessions,
                   share(0.5), share(0.99), late.back()));
-  // Sanitizers make it two to three times slower; what a release build needs stands in docs/BENCHMARKS.md.
+  // Also under sanitizers, which make it two to three times slower.
   EXPECT_LT(cpu, 60) << "seconds of processor a minute";
   EXPECT_GE(static_cast<double>(all) / minutes, 0.95 * kSyncs);
   EXPECT_LT(share(0.99), 2.0) << "seconds after the minute";
