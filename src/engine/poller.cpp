@@ -14,7 +14,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kIdle = 1s;
-constexpr std::size_t kDueAtOnce = 64;
+/// Taken from the store at once: few, for other processes want some too.
+constexpr std::size_t kTakenAtOnce = 16;
+/// How long a look may take before others may look too, which costs a second look and nothing else.
+constexpr Duration kLongestLook = 2min;
 /// Looks are spread by up to this share of their interval, so that syncs made together do not stay together.
 constexpr double kJitter = 0.1;
 
@@ -67,8 +70,19 @@ void Poller::poll(std::stop_token stop) {
 
 std::optional<Sync> Poller::take_due() {
   const std::lock_guard lock(mutex_);
-  for (Sync& sync : parts_.store.due_syncs(kDueAtOnce))
-    if (looking_at_.insert(sync.id).second) return std::move(sync);
+  // What waited here for long is due for others by now: the store gives it again.
+  if (parts_.clock.monotonic() - taken_at_ > kLongestLook / 2) taken_.clear();
+  if (taken_.empty()) {
+    taken_at_ = parts_.clock.monotonic();
+    for (Sync& sync : parts_.store.take_due_syncs(kTakenAtOnce, kLongestLook))
+      taken_.push_back(std::move(sync));
+  }
+  while (!taken_.empty()) {
+    Sync sync = std::move(taken_.front());
+    taken_.pop_front();
+    // A look may outlast the time for which it was taken.
+    if (looking_at_.insert(sync.id).second) return sync;
+  }
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -27,7 +28,7 @@ class Poller {
   class Looking;
 
   void poll(std::stop_token stop);
-  /// The next sync whose time has come and that no other thread looks at.
+  /// The next sync whose time has come and that nobody else looks at, here or in another process.
   std::optional<Sync> take_due();
   void look_at(const Sync& sync, std::stop_token stop);
   void note_success(const Sync& sync);
@@ -43,6 +44,8 @@ class Poller {
   const EngineParts& parts_;
   PlanCache plans_;
   std::mutex mutex_;
+  std::deque<Sync> taken_;  ///< from the store, not looked at yet
+  std::chrono::steady_clock::time_point taken_at_;
   std::set<std::string> looking_at_;         ///< sync ids
   std::map<std::string, Trouble> troubles_;  ///< by connection
   std::vector<std::jthread> threads_;

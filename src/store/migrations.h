@@ -13,6 +13,8 @@ struct Migration {
 };
 
 namespace migrations {
+/// Those of the PostgreSQL store, in order, as `sqlite`.
+const std::vector<Migration>& postgresql();
 /// Those of the SQLite store, in order. Generated from the files (cmake/migrations.cmake).
 const std::vector<Migration>& sqlite();
 }  // namespace migrations

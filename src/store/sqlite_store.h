@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -26,6 +27,7 @@ class SqliteStore : public Store {
   std::optional<Sync> find_sync(const std::string& id) override;
   std::optional<Sync> find_sync_named(const std::string& name) override;
   std::vector<Sync> due_syncs(std::size_t limit) override;
+  std::vector<Sync> take_due_syncs(std::size_t limit, Duration look) override;
   std::optional<Time> next_due() override;
   void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
               const std::string& trouble) override;
@@ -94,12 +96,17 @@ class SqliteStore : public Store {
   }
   /// Jobs may be due: ends the waits of this process.
   void wake_waiters();
+  /// Empty: of all syncs.
+  void forget_looks(const std::string& sync_id = "");
 
   Clock& clock_;
   Writer writer_;
   Readers readers_;
   std::mutex waiters_mutex_;
   std::set<std::stop_source*> waiters_;
+  std::mutex looks_mutex_;
+  /// Until when syncs are looked at, by id. Only one process works on the file: what it took goes with it.
+  std::map<std::string, Time> looks_;
 };
 
 }  // namespace syncflow::sqlite_store

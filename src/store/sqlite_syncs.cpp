@@ -110,6 +110,7 @@ void SqliteStore::apply_syncs(const std::vector<Sync>& from_file) {
     for (const Sync& sync : from_file) kept.insert(apply_sync(connection, sync));
     hold_removed(connection, kept, clock_.now());
   });
+  forget_looks();
   wake_waiters();
 }
 
@@ -176,6 +177,23 @@ std::vector<Sync> SqliteStore::due_syncs(std::size_t limit) {
   });
 }
 
+std::vector<Sync> SqliteStore::take_due_syncs(std::size_t limit, Duration look) {
+  const std::lock_guard lock(looks_mutex_);
+  const Time now = clock_.now();
+  std::erase_if(looks_, [now](const auto& taken) { return taken.second <= now; });
+  std::vector<Sync> syncs = due_syncs(limit + looks_.size());
+  std::erase_if(syncs, [this](const Sync& sync) { return looks_.contains(sync.id); });
+  if (syncs.size() > limit) syncs.resize(limit);
+  for (const Sync& sync : syncs) looks_[sync.id] = now + look;
+  return syncs;
+}
+
+void SqliteStore::forget_looks(const std::string& sync_id) {
+  const std::lock_guard lock(looks_mutex_);
+  if (sync_id.empty()) looks_.clear();
+  else looks_.erase(sync_id);
+}
+
 std::optional<Time> SqliteStore::next_due() {
   return read([&](Connection& connection) -> std::optional<Time> {
     Query query(connection,
@@ -197,6 +215,7 @@ void SqliteStore::polled(const std::string& sync_id, Time at, Time next, int fai
         .bind(sync_id, at, next, failed_polls, trouble)
         .run();
   });
+  forget_looks(sync_id);
 }
 
 void SqliteStore::set_message(const std::string& sync_id, const std::string& message) {
@@ -213,7 +232,10 @@ void SqliteStore::set_hold(const std::string& sync_id, const Hold& hold) {
 
 bool SqliteStore::lift_hold(const std::string& sync_id) {
   const bool lifted = write([&](Connection& connection) { return drop_hold(connection, sync_id, ""); });
-  if (lifted) wake_waiters();
+  if (lifted) {
+    forget_looks(sync_id);
+    wake_waiters();
+  }
   return lifted;
 }
 

@@ -65,6 +65,9 @@ class Store {
   virtual std::optional<Sync> find_sync_named(const std::string& name) = 0;
   /// Active syncs without a hold and without an open job whose next_run_at has come (or is not set), oldest first.
   virtual std::vector<Sync> due_syncs(std::size_t limit) = 0;
+  /// Takes due syncs for a look, oldest first: nobody else gets them here, in whatever process, until they are
+  /// `polled`, or `look` has passed because who took them died.
+  virtual std::vector<Sync> take_due_syncs(std::size_t limit, Duration look) = 0;
   /// When the next sync gets due; empty: none will.
   virtual std::optional<Time> next_due() = 0;
   /// After a look: when it was, when the next is, how often it failed in a row, and why (empty: it did not). While

@@ -235,6 +235,40 @@ TEST_P(StoreContract, SaysWhichSyncsAreDueOldestFirst) {
   EXPECT_EQ(store_->due_syncs(1).size(), 1u);
 }
 
+TEST_P(StoreContract, GivesADueSyncToOneLooker) {
+  const std::string a = apply({make_sync("a"), make_sync("b"), make_sync("c")});
+  const Time now = clock_.now();
+  store_->polled(a, now, now, 0, "");
+  const auto taken_names = [&](std::size_t limit) {
+    Names names;
+    for (const Sync& sync : store_->take_due_syncs(limit, 1min)) names.push_back(sync.name);
+    return names;
+  };
+  EXPECT_EQ(taken_names(2), (Names{"b", "c"})) << "those that were never looked at";
+  EXPECT_EQ(taken_names(10), Names{"a"});
+  EXPECT_EQ(taken_names(10), Names{});
+  store_->polled(make_sync("b").id, now, now, 0, "");
+  EXPECT_EQ(taken_names(10), Names{"b"}) << "its look is over, and the next one due";
+  store_->polled(a, now, now + 1h, 0, "");
+  clock_.advance(1min);
+  auto back = taken_names(10);
+  std::sort(back.begin(), back.end());
+  EXPECT_EQ(back, (Names{"b", "c"})) << "who took them is gone";
+}
+
+TEST_P(StoreContract, GivesASyncThatWasChangedOrFreedForALookAtOnce) {
+  const std::string id = apply("orders");
+  EXPECT_EQ(store_->take_due_syncs(10, 1h).size(), 1u);
+  Sync changed = make_sync("orders");
+  changed.schedule = "every 1 hour";
+  apply({changed});
+  EXPECT_EQ(store_->take_due_syncs(10, 1h).size(), 1u);
+  store_->set_hold(id, {"forbidden", "grant SELECT", clock_.now()});
+  EXPECT_TRUE(store_->take_due_syncs(10, 1h).empty());
+  store_->lift_hold(id);
+  EXPECT_EQ(store_->take_due_syncs(10, 1h).size(), 1u);
+}
+
 TEST_P(StoreContract, DoesNotCallASyncDueWhileAJobOfItIsOpen) {
   const std::string id = apply("orders");
   const auto asked = store_->enqueue(id, Trigger::schedule);

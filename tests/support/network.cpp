@@ -72,7 +72,7 @@ Network::Network(const std::vector<std::string>& hosts, std::filesystem::path fo
 }
 
 Network::~Network() {
-  for (std::string host : hosts_) {
+  for (const std::string& host : hosts_) {
     try {
       ip({"netns", "delete", host});
     } catch (const std::exception& problem) {

@@ -87,6 +87,13 @@ Error login_error(const Target& target, const std::string& message) {
           fmt::format("cannot connect to PostgreSQL {}: {}", target.place(), said)};
 }
 
+std::vector<const char*> pointers(const Parameters& parameters) {
+  std::vector<const char*> values;
+  values.reserve(parameters.size());
+  for (const auto& parameter : parameters) values.push_back(parameter ? parameter->c_str() : nullptr);
+  return values;
+}
+
 }  // namespace
 
 std::int64_t Rows::integer(int row, int column) const {
@@ -284,13 +291,60 @@ Rows Session::execute(const std::string& sql) {
 
 Answer Session::attempt(const std::string& sql, const Parameters& parameters) {
   begin();
-  std::vector<const char*> values;
-  for (const auto& parameter : parameters) values.push_back(parameter ? parameter->c_str() : nullptr);
+  const std::vector<const char*> values = pointers(parameters);
   if (!PQsendQueryParams(handle_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
                          nullptr, nullptr, 0))
     connection_lost();
   flush();
   return collect();
+}
+
+/// Throws Error when the server refuses to parse it.
+const std::string& Session::prepare(const std::string& sql) {
+  const auto known = prepared_.find(sql);
+  if (known != prepared_.end()) return known->second;
+  const std::string name = fmt::format("s{}", prepared_.size() + 1);
+  if (!PQsendPrepare(handle_.get(), name.c_str(), sql.c_str(), 0, nullptr)) connection_lost();
+  flush();
+  const Answer answer = collect();
+  if (answer.refused) throw to_error(*answer.refused);
+  return prepared_.emplace(sql, name).first->second;
+}
+
+Answer Session::attempt_prepared(const std::string& sql, const Parameters& parameters) {
+  begin();
+  const std::string& name = prepare(sql);
+  const std::vector<const char*> values = pointers(parameters);
+  if (!PQsendQueryPrepared(handle_.get(), name.c_str(), static_cast<int>(values.size()), values.data(),
+                           nullptr, nullptr, 0))
+    connection_lost();
+  flush();
+  return collect();
+}
+
+bool Session::take_notifications() {
+  bool any = false;
+  while (PGnotify* notification = PQnotifies(handle_.get())) {
+    PQfreemem(notification);
+    any = true;
+  }
+  return any;
+}
+
+bool Session::await_notification(std::chrono::milliseconds time) {
+  begin();
+  const auto deadline = std::chrono::steady_clock::now() + time;
+  while (!take_notifications()) {
+    if (stop_.stop_requested()) give_up(ErrorKind::cancelled, "asked to stop");
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left <= 0ms) return false;
+    pollfd waiting{PQsocket(handle_.get()), POLLIN, 0};
+    if (poll(&waiting, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, kWakeUp).count())) <= 0)
+      continue;
+    if (!PQconsumeInput(handle_.get())) connection_lost();
+  }
+  return true;
 }
 
 Rows Session::query(const std::string& sql, const Parameters& parameters) {

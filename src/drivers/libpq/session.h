@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "drivers/libpq/handles.h"
@@ -75,6 +76,12 @@ class Session {
   /// As `execute`, but what the server refuses is a value. A lost connection still throws.
   Answer attempt(const std::string& sql);
   Answer attempt(const std::string& sql, const Parameters& parameters);
+  /// As the last `attempt`, for a statement that is run again and again: the server parses it once for each session.
+  Answer attempt_prepared(const std::string& sql, const Parameters& parameters);
+
+  /// Waits until a notification is there that this session listens for, or the time is over (false). All that are
+  /// there are taken; what they say is not told.
+  bool await_notification(std::chrono::milliseconds time);
 
   /// COPY … TO STDOUT: begins it, and hands out message after message (in binary format: one row each,
   /// the header in front of the first). False: the server says that this was the end.
@@ -99,6 +106,8 @@ class Session {
   void begin();
   void send(const std::string& sql);
   void wait(bool for_writing);
+  const std::string& prepare(const std::string& sql);
+  bool take_notifications();
   void flush();
   Result next_result();
   Answer collect();
@@ -115,8 +124,9 @@ class Session {
   std::chrono::milliseconds patience_{300'000};
   Handle handle_;
   std::unique_ptr<char, MessageDeleter> message_;
-  std::optional<ServerError> refused_;         ///< the first refusal of the statement at hand
-  mutable std::optional<ServerError> thrown_;  ///< the last refusal that became an Error
+  std::optional<ServerError> refused_;                     ///< the first refusal of the statement at hand
+  mutable std::optional<ServerError> thrown_;              ///< the last refusal that became an Error
+  std::unordered_map<std::string, std::string> prepared_;  ///< names of statements by their text
   bool usable_ = false;
 };
 

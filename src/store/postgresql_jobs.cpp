@@ -1,0 +1,160 @@
+#include <fmt/format.h>
+
+#include "core/failpoint.h"
+#include "core/uuid.h"
+#include "store/postgresql_store.h"
+#include "store/table_reports.h"
+
+namespace syncflow::postgresql_store {
+namespace {
+
+std::string_view word_for(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::completed: return "completed";
+    case Outcome::Kind::failed: return "failed";
+    case Outcome::Kind::retry: return "retry";
+    case Outcome::Kind::give_back: return "give_back";
+  }
+  throw Error(ErrorKind::bug, "an outcome without a word");
+}
+
+Call& add_lease(Call& call, const Lease& lease) {
+  return call.id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
+}
+
+Call& add_ids(Call& call, const std::vector<std::string>& ids) {
+  return call.array(ids, [](std::string& out, const std::string& id) { append_id(out, id); });
+}
+
+}  // namespace
+
+std::optional<Job> PostgresqlStore::one_job(Call& call) {
+  const libpq::Rows rows = run(call);
+  if (rows.size() == 0) return std::nullopt;
+  return read_job(rows, 0, 0);
+}
+
+// --- asking ---
+
+Store::Enqueued PostgresqlStore::enqueue(const std::string& sync_id, Trigger trigger, int priority,
+                                         const std::string& payload) {
+  Call call("SELECT created, (job).* FROM syncflow_enqueue($1, $2, $3, $4, $5, $6, $7)");
+  call.id(sync_id).id(random_uuid()).text(name_of(trigger)).number(priority).text(payload);
+  const libpq::Rows rows = run(now(call).again(), Retry::told);
+  wake_waiters();
+  return {read_job(rows, 0, 1), rows.boolean(0, 0)};
+}
+
+std::optional<Job> PostgresqlStore::find_job(const std::string& id) {
+  // A table that was there before us may have other ids than uuids; a look-up of one may take its time.
+  if (!is_uuid(id))
+    return one_job(
+        Call("SELECT * FROM syncflow_jobs(ARRAY(SELECT seq FROM data_sync_jobs WHERE id::text = $1))")
+            .text(id));
+  return one_job(
+      Call("SELECT * FROM syncflow_jobs(ARRAY(SELECT seq FROM data_sync_jobs WHERE id = syncflow_id($1)))")
+          .text(id));
+}
+
+std::optional<Job> PostgresqlStore::retry_job(const std::string& id) {
+  const auto before = find_job(id);
+  if (!before) return std::nullopt;
+  Call call("SELECT * FROM syncflow_retry_job($1, $2, $3)");
+  now(call.text(id).number(kPersonPriority));
+  const libpq::Rows rows = run(call);
+  if (rows.size() > 0) {
+    wake_waiters();
+    return read_job(rows, 0, 0);
+  }
+  // The first try happened, and its answer was lost.
+  if (call.tried() && before->status == JobStatus::failed) return find_job(id);
+  return std::nullopt;
+}
+
+std::optional<Job> PostgresqlStore::cancel_job(const std::string& id) {
+  const auto before = find_job(id);
+  if (!before) return std::nullopt;
+  Call call("SELECT * FROM syncflow_cancel_job($1, $2)");
+  now(call.text(id));
+  const libpq::Rows rows = run(call);
+  if (rows.size() > 0) return read_job(rows, 0, 0);
+  const bool was_open = before->status == JobStatus::pending || before->status == JobStatus::processing;
+  if (!call.tried() || !was_open) return std::nullopt;
+  auto cancelled = find_job(id);
+  if (cancelled && cancelled->error.starts_with("cancelled: ")) return cancelled;
+  return std::nullopt;
+}
+
+std::size_t PostgresqlStore::pending_jobs() {
+  return static_cast<std::size_t>(
+      run(Call("SELECT count(*) FROM data_sync_jobs WHERE status = 'pending'")).integer(0, 0));
+}
+
+// --- working ---
+
+std::optional<Claim> PostgresqlStore::claim(const std::string& owner, Duration lease,
+                                            const std::vector<std::string>& only) {
+  const std::string run_id = random_uuid();
+  Call call("SELECT epoch, attempt, (sync).*, (job).* FROM syncflow_claim($1, $2, $3, $4, $5, $6)");
+  add_ids(call.text(owner).id(run_id).duration(lease), only);
+  const libpq::Rows rows = run(now(call).again(), Retry::told);
+  if (rows.size() == 0) return std::nullopt;
+  Claim claim;
+  claim.sync = read_sync(rows, 0, 2);
+  claim.lease = {claim.sync.id, run_id, owner, rows.integer(0, 0)};
+  claim.attempt = static_cast<int>(rows.integer(0, 1));
+  for (int row = 0; row < rows.size(); ++row) claim.jobs.push_back(read_job(rows, row, 2 + kSyncColumns));
+  return claim;
+}
+
+std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& only) {
+  static const std::string news =
+      "EXISTS (SELECT FROM data_sync_jobs WHERE status = 'pending' AND NOT noticed)";
+  Call call(
+      only.empty()
+          ? "SELECT " + news +
+                ", syncflow_us(least((SELECT min(waiting_at) FROM sync_state WHERE waiting_at IS NOT NULL), "
+                "(SELECT min(lease_until) FROM sync_state WHERE lease_until IS NOT NULL)))"
+          : "SELECT " + news +
+                ", (SELECT syncflow_us(min(coalesce(waiting_at, lease_until))) FROM sync_state "
+                "WHERE sync_id = ANY($1::text[]))");
+  if (!only.empty()) add_ids(call, only);
+  const libpq::Rows rows = run(call);
+  if (rows.boolean(0, 0)) return clock().now();
+  return read_optional_time(rows, 0, 1);
+}
+
+void PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
+  Call call("SELECT syncflow_heartbeat($1, $2, $3, $4, $5, $6)");
+  run(now(add_lease(call, lease).duration(time)));
+}
+
+bool PostgresqlStore::is_cancelled(const Lease& lease) {
+  return !run(Call("SELECT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing')")
+                  .id(lease.run_id))
+              .boolean(0, 0);
+}
+
+void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {
+  failpoint("store.job_state");
+  Call call("SELECT syncflow_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
+  add_lease(call, lease)
+      .id(random_uuid())
+      .text(word_for(outcome.kind))
+      .text(outcome.error)
+      .duration(outcome.wait);
+  call.text(outcome.strategy).text(to_json(outcome.tables));
+  if (outcome.hold) call.text(outcome.hold->kind).text(outcome.hold->reason).time(outcome.hold->since);
+  else call.null().null().null();
+  run(now(call).again(), Retry::told);
+  wake_waiters();
+}
+
+std::size_t PostgresqlStore::release_all() {
+  Call call("SELECT syncflow_release_all($1)");
+  const auto released = run(now(call)).integer(0, 0);
+  wake_waiters();
+  return static_cast<std::size_t>(released);
+}
+
+}  // namespace syncflow::postgresql_store

@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+
+#include "core/failpoint.h"
+#include "core/uuid.h"
+#include "store/postgresql_store.h"
+
+namespace syncflow::postgresql_store {
+namespace {
+
+constexpr int kRowsPerRead = 5000;
+
+void check_sum(const std::string& mapping, const Figures& figures) {
+  if (figures.add_up()) return;
+  throw Error(
+      ErrorKind::bug,
+      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
+                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
+                  mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
+                  figures.filtered, figures.collapsed, figures.quarantined));
+}
+
+void add_state(Call& call, const MappingState& state) {
+  call.bytes(state.position.token)
+      .text(state.fingerprint_data)
+      .text(state.fingerprint_shape)
+      .boolean(state.owned)
+      .boolean(state.appending)
+      .number(state.generation)
+      .time(state.outgrown_since);
+}
+
+void add_rows(Call& call, const BatchCommit& commit) {
+  call.boolean(commit.clear_all_rows);
+  call.array(commit.forgotten_rows, append_hash);
+  call.array(commit.rows, [](std::string& out, const RowState& row) { append_hash(out, row.key); });
+  call.array(commit.rows, [](std::string& out, const RowState& row) { append_hash(out, row.row); });
+  call.array(commit.rows, [](std::string& out, const RowState& row) { append_number(out, row.generation); });
+  call.array(commit.rows, [](std::string& out, const RowState& row) { append_bytes(out, row.key_json); });
+  if (commit.forget_rows_below_generation) call.number(*commit.forget_rows_below_generation);
+  else call.null();
+}
+
+void add_quarantine(Call& call, const BatchCommit& commit) {
+  using Row = QuarantinedRow;
+  call.array(commit.cleared, [](std::string& out, const Key& key) { append_bytes(out, key.to_json()); });
+  call.array(commit.quarantined, [](std::string& out, const Row&) { append_text(out, random_uuid()); });
+  call.array(commit.quarantined, [](std::string& out, const Row& row) { append_text(out, row.table); });
+  call.array(commit.quarantined,
+             [](std::string& out, const Row& row) { append_bytes(out, row.key.to_json()); });
+  call.array(commit.quarantined, [](std::string& out, const Row& row) { append_text(out, row.field); });
+  call.array(commit.quarantined, [](std::string& out, const Row& row) { append_text(out, row.reason); });
+  call.array(commit.quarantined, [](std::string& out, const Row& row) { append_hash(out, row.row_hash); });
+}
+
+void add_figures(Call& call, const Figures& figures) {
+  std::vector<std::int64_t> numbers;
+  for (const NamedFigure& figure : kFigures) numbers.push_back(figures.*figure.count);
+  numbers.push_back(figures.bytes);
+  call.array(numbers, append_number);
+}
+
+std::string parameters(int count) {
+  std::string list;
+  for (int i = 1; i <= count; ++i) list += fmt::format("{}${}", i == 1 ? "" : ", ", i);
+  return list;
+}
+
+}  // namespace
+
+std::optional<MappingState> PostgresqlStore::find_mapping(const std::string& sync_id,
+                                                          const std::string& mapping) {
+  const libpq::Rows rows =
+      run(Call("SELECT position, fingerprint_data, fingerprint_shape, owned, appending, generation, "
+               "syncflow_us(outgrown_since) FROM sync_mappings WHERE sync_id = $1 AND mapping = $2")
+              .id(sync_id)
+              .text(mapping));
+  if (rows.size() == 0) return std::nullopt;
+  return MappingState{{read_bytes(rows, 0, 0)},
+                      rows.string(0, 1),
+                      rows.string(0, 2),
+                      rows.boolean(0, 3),
+                      rows.boolean(0, 4),
+                      rows.integer(0, 5),
+                      read_optional_time(rows, 0, 6)};
+}
+
+void PostgresqlStore::each_row(const std::string& sync_id, const std::string& mapping,
+                               const std::function<void(const RowState&)>& each) {
+  const libpq::Rows found =
+      run(Call("SELECT id FROM sync_mappings WHERE sync_id = $1 AND mapping = $2").id(sync_id).text(mapping));
+  if (found.size() == 0) return;
+  // In pieces: no transaction is open while `each` works, which would keep dead rows alive.
+  std::optional<RowHash> after;
+  for (;;) {
+    Call call(
+        after ? "SELECT key_hash, row_hash, key, generation FROM sync_rows WHERE mapping_id = $1 AND "
+                "key_hash > $3 ORDER BY key_hash LIMIT $2"
+              : "SELECT key_hash, row_hash, key, generation FROM sync_rows WHERE mapping_id = $1 ORDER BY "
+                "key_hash LIMIT $2");
+    call.number(found.integer(0, 0)).number(kRowsPerRead);
+    if (after) call.hash(*after);
+    const libpq::Rows rows = run(call);
+    for (int row = 0; row < rows.size(); ++row)
+      each(
+          {read_hash(rows, row, 0), read_hash(rows, row, 1), read_bytes(rows, row, 2), rows.integer(row, 3)});
+    if (rows.size() < kRowsPerRead) return;
+    after = read_hash(rows, rows.size() - 1, 0);
+  }
+}
+
+void PostgresqlStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
+  check_sum(commit.mapping, commit.figures);
+  for (const char* name : {"store.position", "store.rows", "store.quarantine"}) failpoint(name);
+  static const std::string sql = fmt::format("SELECT syncflow_commit({})", parameters(30));
+  Call call(sql);
+  call.id(lease.sync_id)
+      .id(lease.run_id)
+      .text(lease.owner)
+      .number(lease.epoch)
+      .id(random_uuid())
+      .text(commit.mapping);
+  add_state(call, commit.state);
+  add_rows(call, commit);
+  add_quarantine(call, commit);
+  add_figures(call, commit.figures);
+  run(now(call).again(), Retry::told);
+}
+
+bool PostgresqlStore::commit_look(const std::string& sync_id, const std::string& mapping,
+                                  const Position& before, const Position& after) {
+  Call call("SELECT syncflow_commit_look($1, $2, $3, $4, $5)");
+  call.id(sync_id).text(mapping).bytes(before.token).bytes(after.token).again();
+  return run(call, Retry::told).boolean(0, 0);
+}
+
+}  // namespace syncflow::postgresql_store

@@ -1,0 +1,170 @@
+#include <fmt/format.h>
+
+#include "core/batch.h"
+#include "core/text.h"
+#include "store/postgresql_store.h"
+
+namespace syncflow::postgresql_store {
+namespace {
+
+/// A column of the syncs as an array.
+template <typename Get>
+void add_column(Call& call, const std::vector<Sync>& syncs, Get get) {
+  call.array(syncs, [&](std::string& out, const Sync& sync) { append_text(out, get(sync)); });
+}
+
+constexpr const char* kDue =
+    "t.poll_at <= coalesce($1::timestamptz, clock_timestamp()) "
+    "AND (t.queued_run_after IS NULL OR t.queued_run_after > coalesce($1::timestamptz, clock_timestamp()))";
+
+}  // namespace
+
+std::vector<Sync> PostgresqlStore::syncs(Call& call) {
+  const libpq::Rows rows = run(call);
+  std::vector<Sync> syncs;
+  for (int row = 0; row < rows.size(); ++row) syncs.push_back(read_sync(rows, row, 0));
+  return syncs;
+}
+
+void PostgresqlStore::apply_syncs(const std::vector<Sync>& from_file) {
+  Call call("SELECT syncflow_apply_syncs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+  call.array(from_file, [](std::string& out, const Sync& sync) { append_id(out, sync.id); });
+  add_column(call, from_file, [](const Sync& sync) { return std::string_view(sync.name); });
+  call.array(from_file, [](std::string& out, const Sync& sync) { append_id(out, sync.team_id); });
+  add_column(call, from_file, [](const Sync& sync) { return name_of(sync.status); });
+  add_column(call, from_file, [](const Sync& sync) { return std::string_view(sync.provider); });
+  add_column(call, from_file, [](const Sync& sync) { return std::string_view(sync.source); });
+  add_column(call, from_file, [](const Sync& sync) { return std::string_view(sync.destination); });
+  add_column(call, from_file, [](const Sync& sync) { return std::string_view(sync.schedule); });
+  add_column(call, from_file, [](const Sync& sync) { return std::string_view(sync.definition); });
+  run(now(call));
+  wake_waiters();
+}
+
+Listed<Sync> PostgresqlStore::list_syncs(const Page& page) {
+  // By (name, id): the cursor is where the page before ended.
+  Key after{{"", ""}};
+  if (!page.cursor.empty()) after = Key::from_json(from_hex(page.cursor));
+  if (after.parts.size() != 2)
+    throw Error(ErrorKind::bad_config,
+                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
+  const std::size_t limit = std::max<std::size_t>(page.limit, 1);
+  Call call(
+      fmt::format("SELECT * FROM syncflow_syncs WHERE (name, id) > ($1, $2) {} ORDER BY name, id LIMIT $3",
+                  page.team_id.empty() ? "" : "AND team_id = $4"));
+  call.text(after.parts[0]).text(after.parts[1]).number(static_cast<std::int64_t>(limit) + 1);
+  if (!page.team_id.empty()) call.id(page.team_id);
+  Listed<Sync> listed;
+  listed.items = syncs(call);
+  if (listed.items.size() > limit) {
+    listed.items.pop_back();
+    listed.next = to_hex(Key{{listed.items.back().name, listed.items.back().id}}.to_json());
+  }
+  return listed;
+}
+
+std::optional<Sync> PostgresqlStore::find_sync(const std::string& id) {
+  const auto found = syncs(Call("SELECT * FROM syncflow_syncs WHERE id = $1").id(id));
+  if (found.empty()) return std::nullopt;
+  return found.front();
+}
+
+std::optional<Sync> PostgresqlStore::find_sync_named(const std::string& name) {
+  const auto found = syncs(
+      Call("SELECT * FROM syncflow_syncs WHERE name = $1 ORDER BY hold_kind IS NOT DISTINCT FROM 'removed', "
+           "team_id <> $2, id LIMIT 2")
+          .text(name)
+          .text(kDefaultTeam));
+  if (found.empty()) return std::nullopt;
+  const Sync& first = found.front();
+  if (first.team_id == kDefaultTeam || found.size() == 1) return first;
+  const auto removed = [](const Sync& sync) { return sync.hold && sync.hold->kind == "removed"; };
+  const Sync& second = found.back();
+  if (removed(second) && !removed(first)) return first;
+  throw Error(ErrorKind::bad_config,
+              fmt::format("several syncs are named {}: {} of team {} and {} of team {}; give the id", name,
+                          first.id, first.team_id, second.id, second.team_id));
+}
+
+std::vector<Sync> PostgresqlStore::due_syncs(std::size_t limit) {
+  static const std::string sql = fmt::format(
+      "SELECT s.* FROM syncflow_syncs s JOIN sync_state t ON t.sync_id = s.id WHERE {} ORDER BY t.poll_at "
+      "LIMIT $2",
+      kDue);
+  Call call(sql);
+  now(call).number(static_cast<std::int64_t>(limit));
+  return syncs(call);
+}
+
+std::vector<Sync> PostgresqlStore::take_due_syncs(std::size_t limit, Duration look) {
+  Call call("SELECT * FROM syncflow_take_due($1, $2, $3)");
+  call.number(static_cast<std::int64_t>(limit)).duration(look);
+  return syncs(now(call));
+}
+
+std::optional<Time> PostgresqlStore::next_due() {
+  Call call(
+      "SELECT syncflow_us(nullif(min(poll_at), '-infinity')), min(poll_at) = '-infinity' FROM sync_state t "
+      "WHERE poll_at IS NOT NULL AND (t.queued_run_after IS NULL OR t.queued_run_after > "
+      "coalesce($1::timestamptz, "
+      "clock_timestamp()))");
+  const libpq::Rows rows = run(now(call));
+  if (rows.boolean(0, 1)) return clock().now();  // never looked at
+  return read_optional_time(rows, 0, 0);
+}
+
+void PostgresqlStore::polled(const std::string& sync_id, Time at, Time next, int failed_polls,
+                             const std::string& trouble) {
+  run(Call("UPDATE sync_state SET last_polled_at = $2, next_run_at = $3, failed_polls = $4, poll_trouble = "
+           "$5, "
+           "looked_at_until = NULL WHERE sync_id = $1")
+          .id(sync_id)
+          .time(at)
+          .time(next)
+          .number(failed_polls)
+          .text(trouble));
+}
+
+void PostgresqlStore::set_message(const std::string& sync_id, const std::string& message) {
+  run(Call("UPDATE sync_state SET message = $2, poll_trouble = '' WHERE sync_id = $1")
+          .id(sync_id)
+          .text(message));
+}
+
+void PostgresqlStore::set_hold(const std::string& sync_id, const Hold& hold) {
+  run(Call("UPDATE sync_state SET hold_kind = $2, hold_reason = $3, hold_since = $4 WHERE sync_id = $1")
+          .id(sync_id)
+          .text(hold.kind)
+          .text(hold.reason)
+          .time(hold.since));
+}
+
+bool PostgresqlStore::lift_hold(const std::string& sync_id) {
+  Call call(
+      "WITH lifted AS (UPDATE sync_state SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, "
+      "next_run_at = NULL, looked_at_until = NULL WHERE sync_id = $1 AND hold_kind IS NOT NULL RETURNING "
+      "sync_id) "
+      "SELECT pg_notify(syncflow_channel(), '') FROM lifted");
+  call.id(sync_id);
+  const bool lifted = run(call).size() > 0 || call.tried();
+  if (lifted) wake_waiters();
+  return lifted;
+}
+
+bool PostgresqlStore::forget_sync(const std::string& sync_id) {
+  Call call("SELECT syncflow_forget_sync($1)");
+  call.id(sync_id);
+  return run(call).boolean(0, 0) || call.tried();
+}
+
+void PostgresqlStore::reset_sync(const std::string& sync_id) {
+  run(Call("SELECT syncflow_reset_sync($1)").id(sync_id));
+}
+
+void PostgresqlStore::reset_sync(const Lease& lease) {
+  Call call("SELECT syncflow_reset_held_sync($1, $2, $3, $4, $5)");
+  call.id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
+  run(now(call));
+}
+
+}  // namespace syncflow::postgresql_store
