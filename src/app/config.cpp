@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "engine/definition_reader.h"
+#include "store/postgresql.h"
 
 namespace syncflow::app {
 namespace {
@@ -109,11 +110,26 @@ class ConfigReader {
       config_.store = std::string(kSqlite) + resolved(text.substr(kSqlite.size()));
       return;
     }
+    if (is_postgresql_store(text)) {
+      try_store(*store, text);
+      config_.store = text;
+      return;
+    }
     const std::string scheme = text.substr(0, text.find(':'));
-    if (scheme == "postgresql" || scheme == "postgres" || text == "supabase")
-      store->fail(fmt::format("not supported yet: store {}; write sqlite:FILE", scheme));
+    if (text == "supabase")
+      store->fail(fmt::format("not supported yet: store {}; write sqlite:FILE or postgresql://…", scheme));
     // Whatever this is, it may hold a password.
-    store->fail(fmt::format("\"{}\" is no store; write sqlite:FILE", shortened(scheme)));
+    store->fail(
+        fmt::format("\"{}\" is no store; write sqlite:FILE or postgresql://user:password@host/database",
+                    shortened(scheme)));
+  }
+
+  static void try_store(const Reader& place, const std::string& url) {
+    try {
+      check_postgresql_store(url);
+    } catch (const Error& error) {
+      place.fail(error.what());
+    }
   }
 
   void read_engine(const Reader& place) {

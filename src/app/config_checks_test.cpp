@@ -20,12 +20,17 @@ TEST_F(ConfigFile, ReadsVersionOneAlone) {
 }
 
 TEST_F(ConfigFile, RefusesStoresThatAreNotThere) {
-  EXPECT_EQ(refusal("store: postgresql://u:secret@h/db\n"),
-            "syncflow.yaml:1: store: not supported yet: store postgresql; write sqlite:FILE");
+  EXPECT_EQ(
+      refusal("store: postgresql://u:secret@h/db?sslmode=prefer\n"),
+      "syncflow.yaml:1: store: sslmode=prefer protects nothing for sure: write sslmode=disable, require or "
+      "verify-full");
+  EXPECT_EQ(refusal("store: postgresql://h/db\n"),
+            "syncflow.yaml:1: store: it names no user; write postgresql://user:password@host/database");
   EXPECT_EQ(refusal("store: supabase\n"),
-            "syncflow.yaml:1: store: not supported yet: store supabase; write sqlite:FILE");
+            "syncflow.yaml:1: store: not supported yet: store supabase; write sqlite:FILE or postgresql://…");
   EXPECT_EQ(refusal("store: redis://u:secret@h\n"),
-            "syncflow.yaml:1: store: \"redis\" is no store; write sqlite:FILE");
+            "syncflow.yaml:1: store: \"redis\" is no store; write sqlite:FILE or "
+            "postgresql://user:password@host/database");
   EXPECT_EQ(refusal("store: \"sqlite:\"\n"), "syncflow.yaml:1: store: it names no file; write sqlite:FILE");
 }
 

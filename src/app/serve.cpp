@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "api/guard.h"
@@ -35,15 +36,16 @@ void announce(const cli::Invocation& line, const Config& config, const api::Addr
               std::ostream& out) {
   const std::string url = "http://" + api::to_text(address);
   if (line.json) {
-    out << to_json_text(boost::json::object{{"listening", url},
-                                            {"store", config.store},
-                                            {"syncs", config.syncs.size()},
-                                            {"pid", static_cast<std::int64_t>(getpid())}})
+    out << to_json_text(boost::json::object{
+               {"listening", url},
+               {"store", cli::is_shared_store(config) ? cli::store_name(config) : config.store},
+               {"syncs", config.syncs.size()},
+               {"pid", static_cast<std::int64_t>(getpid())}})
         << "\n";
   } else {
     out << fmt::format(
         "syncflow " SYNCFLOW_VERSION " listens on {} and keeps {} {} in step; the store is {}\n", url,
-        config.syncs.size(), config.syncs.size() == 1 ? "sync" : "syncs", cli::store_file(config));
+        config.syncs.size(), config.syncs.size() == 1 ? "sync" : "syncs", cli::store_name(config));
   }
   out << std::flush;
 }
@@ -54,9 +56,11 @@ int serve(const cli::Invocation& line, const Config& config, const Secret& key,
           const cli::Surroundings& with) {
   const api::Address wanted = checked_address(line.listen, key);
   cli::Interrupts interrupts;  // before anything that starts threads
-  const ProcessLock lock(cli::store_file(config));
+  std::optional<ProcessLock> lock;
+  if (!cli::is_shared_store(config)) lock.emplace(cli::store_file(config));
   const std::unique_ptr<Store> store = cli::open_store(config, with.clock);
-  store->release_all();
+  // What earlier processes held; on a shared store others may be at work, and leases run out.
+  if (lock) store->release_all();
   Engine engine({*store, with.providers, with.clock, config, {}});
   engine.apply_config();
   api::Server server(wanted, api::make_handler({*store, with.providers, config.connections, key}),

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "engine/run_report.h"
 
 namespace syncflow::cli {
 namespace {
@@ -13,17 +14,6 @@ using namespace std::chrono_literals;
 
 /// One indexed look-up a job: the other process does not feel it.
 constexpr Duration kBetweenLooks = 100ms;
-
-/// Several runs, where the first ones were tried again or made room, are one to who waits.
-void add_runs(SyncReport& report, const std::vector<Run>& runs) {
-  for (const Run& run : runs) {
-    report.figures += run.figures;
-    if (!run.strategy.empty()) report.strategy = run.strategy;
-    if (run.finished_at)
-      report.seconds += std::chrono::duration<double>(*run.finished_at - run.started_at).count();
-    add_tables(report.tables, run.tables);
-  }
-}
 
 }  // namespace
 

@@ -192,10 +192,10 @@ TEST_F(Cli, ChecksEveryMappingOnlineAndShowsTheDdl) {
 }
 
 TEST_F(Cli, RefusesAStoreThatIsNotThereYet) {
-  config_.store = "postgresql://me:geheim@example.org/syncflow";
+  config_.store = "mysql://me:geheim@example.org/syncflow";
   EXPECT_EQ(command({"validate"}), 2);
   EXPECT_THAT(err_.str(),
-              AllOf(HasSubstr("not supported yet: store postgresql://me:***@"), Not(HasSubstr("geheim"))));
+              AllOf(HasSubstr("not supported yet: store mysql://me:***@"), Not(HasSubstr("geheim"))));
 }
 
 TEST_F(Cli, LogsInToAConnection) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
 #include <ostream>
 
 #include "cli/cli.h"
@@ -12,6 +13,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "engine/json_view.h"
+#include "store/postgresql.h"
 
 namespace syncflow::cli {
 namespace {
@@ -104,6 +106,16 @@ int change_job(const Invocation& line, const Surroundings& with, Store& store, c
   return 0;
 }
 
+// --- migrate ---
+
+/// Without a config file that of the usual store: people look at it before they write one.
+std::string schema_of_store(const Invocation& line, const Surroundings& with) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(line.config_file, unreadable)) return sqlite_store_schema();
+  const Config config = with.load_config(line.config_file, line.env_file);
+  return is_shared_store(config) ? postgresql_store_schema() : sqlite_store_schema();
+}
+
 }  // namespace
 
 int jobs(const Invocation& line, const Surroundings& with) {
@@ -176,14 +188,14 @@ int forget(const Invocation& line, const Surroundings& with) {
 
 int migrate(const Invocation& line, const Surroundings& with) {
   if (line.print) {
-    const std::string schema = sqlite_store_schema();
+    const std::string schema = schema_of_store(line, with);
     with.out << (line.json ? to_json_text(boost::json::object{{"sql", schema}}) + "\n" : schema);
     return 0;
   }
   const Config config = with.load_config(line.config_file, line.env_file);
   open_store(config, with.clock)->ping();
-  say(line, with, fmt::format("the store {} is up to date", store_file(config)),
-      {{"store", config.store}, {"up_to_date", true}});
+  say(line, with, fmt::format("the store {} is up to date", store_name(config)),
+      {{"store", is_shared_store(config) ? store_name(config) : config.store}, {"up_to_date", true}});
   return 0;
 }
 

@@ -102,7 +102,7 @@ void judge(const Invocation& line, const Surroundings& with, Verdict& verdict) {
   const Config config = with.load_config(line.config_file, line.env_file);
   verdict.connections = config.connections.size();
   verdict.syncs = config.syncs.size();
-  (void)store_file(config);  // throws for a store that is not supported
+  (void)store_name(config);  // throws for a store that is not supported
   const ScratchStore store(with.clock);
   Engine engine({*store, with.providers, with.clock, config, {}});
   engine.apply_config();

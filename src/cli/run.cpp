@@ -39,12 +39,13 @@ class Round {
         with_(with),
         config_(with.load_config(line.config_file, line.env_file)),
         view_(view_for(line, with)),
-        lock_(ProcessLock::try_take(store_file(config_))),
+        lock_(try_take_store(config_)),
         store_(open_store(config_, with.clock)) {}
 
   int run() {
     const bool resync = line_.command == Command::resync;
-    if (lock_) return exit_code(here(line_.syncs, resync));
+    // On a shared store this is one more process that works: the queue keeps them apart.
+    if (lock_ || is_shared_store(config_)) return exit_code(here(line_.syncs, resync));
     RunBeside beside(*store_, {[this](const Progress& p) { view_->moved(p); },
                                [this](const SyncReport& r) { view_->done(r); },
                                [this] { return took_over(); }, interrupts_.token()});
@@ -61,7 +62,7 @@ class Round {
 
  private:
   std::vector<SyncReport> here(const std::vector<std::string>& names, bool resync) {
-    store_->release_all();
+    if (lock_) store_->release_all();
     Engine engine(
         {*store_, with_.providers, with_.clock, config_, [this](const Progress& p) { view_->moved(p); }});
     engine.apply_config();
@@ -85,7 +86,7 @@ class Round {
             ErrorKind::bad_config,
             fmt::format(
                 "the syncflow that works on the store {} does not know sync {}; start it again to apply {}",
-                store_file(config_), definition.name, line_.config_file));
+                store_name(config_), definition.name, line_.config_file));
       found.push_back(*sync);
     }
     for (const std::string& name : line_.syncs) require_known(name);
@@ -104,7 +105,7 @@ class Round {
 
   bool took_over() {
     if (!lock_)
-      if (auto lock = ProcessLock::try_take(store_file(config_))) lock_.emplace(std::move(*lock));
+      if (auto lock = try_take_store(config_)) lock_.emplace(std::move(*lock));
     return lock_.has_value();
   }
 

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "core/uuid.h"
+#include "store/postgresql.h"
 
 namespace syncflow::cli {
 namespace {
@@ -38,28 +39,43 @@ std::optional<Sync> with_id(Store& store, std::string id) {
 
 }  // namespace
 
+bool is_shared_store(const Config& config) { return is_postgresql_store(config.store); }
+
 std::string store_file(const Config& config) {
   if (config.store.substr(0, kSqlite.size()) != kSqlite)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("not supported yet: store {}; write \"store: sqlite:FILE\"",
-                            without_password(config.store)));
+    throw Error(
+        ErrorKind::bad_config,
+        fmt::format("not supported yet: store {}; write \"store: sqlite:FILE\" or \"store: postgresql://…\"",
+                    without_password(config.store)));
   std::string file = config.store.substr(kSqlite.size());
   if (file.empty())
     throw Error(ErrorKind::bad_config, "the store names no file; write \"store: sqlite:FILE\"");
   return file;
 }
 
+std::string store_name(const Config& config) {
+  return is_shared_store(config) ? without_password(config.store) : store_file(config);
+}
+
+std::optional<ProcessLock> try_take_store(const Config& config) {
+  if (is_shared_store(config)) return std::nullopt;
+  return ProcessLock::try_take(store_file(config));
+}
+
 std::unique_ptr<Store> open_store(const Config& config, Clock& clock) {
+  if (is_shared_store(config)) return open_postgresql_store(config.store, clock);
   return open_sqlite_store(store_file(config), clock);
 }
 
 std::unique_ptr<Store> open_existing_store(const Config& config, Clock& clock) {
-  const std::string file = store_file(config);
   std::error_code unreadable;
-  if (!std::filesystem::exists(file, unreadable))
+  const bool exists = is_shared_store(config) ? postgresql_store_exists(config.store)
+                                              : std::filesystem::exists(store_file(config), unreadable);
+  if (!exists)
     throw Error(ErrorKind::not_found,
-                fmt::format("there is no store {} yet; `syncflow run`, `serve` or `migrate` makes it", file));
-  return open_sqlite_store(file, clock);
+                fmt::format("there is no store {} yet; `syncflow run`, `serve` or `migrate` makes it",
+                            store_name(config)));
+  return open_store(config, clock);
 }
 
 ScratchStore::ScratchStore(Clock& clock) {

@@ -1,16 +1,25 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/clock.h"
 #include "engine/definition.h"
+#include "store/process_lock.h"
 #include "store/store.h"
 
 namespace syncflow::cli {
 
-/// The file of `store: sqlite:FILE`. Throws Error(bad_config) for other stores: not supported yet.
+/// Whether several processes may work on the config's store at once.
+bool is_shared_store(const Config& config);
+/// The file of `store: sqlite:FILE`. Throws Error(bad_config) for other stores.
 std::string store_file(const Config& config);
+/// The config's store as people may see it: its file, or its URL without the password.
+std::string store_name(const Config& config);
+/// The right to work on the store that one process at a time may work on; empty: another one has it, or
+/// (`is_shared_store`) nobody needs it.
+std::optional<ProcessLock> try_take_store(const Config& config);
 /// Opens the config's store, and makes or upgrades it.
 std::unique_ptr<Store> open_store(const Config& config, Clock& clock);
 /// Opens the config's store if it is there already. Throws Error(not_found) that says how to make it.

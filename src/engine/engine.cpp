@@ -14,6 +14,7 @@
 #include "engine/look.h"
 #include "engine/poller.h"
 #include "engine/retry_policy.h"
+#include "engine/run_report.h"
 #include "engine/sync_run.h"
 #include "engine/validation.h"
 #include "engine/worker_pool.h"
@@ -238,7 +239,8 @@ class OneRound {
     close(sync.id);
   }
 
-  /// A job may have been cancelled, or failed before it was claimed.
+  /// A job may have been cancelled, failed before it was claimed, or done by another process on the same store;
+  /// behind a hold it would wait for ever.
   void close_what_others_ended(const std::vector<std::string>& sync_ids) {
     for (const std::string& id : sync_ids) {
       std::string job_id;
@@ -248,12 +250,24 @@ class OneRound {
         if (running_here_.count(id) != 0) continue;
         job_id = reports_[id].job_id;
       }
+      SyncReport ended;
       const auto job = parts_.store.find_job(job_id);
-      if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) continue;
+      if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) {
+        const auto sync = parts_.store.find_sync(id);
+        if (job->status == JobStatus::processing || !sync || !sync->hold) continue;
+        ended.error = sync->hold->reason;
+        ended.hold = sync->hold->kind;
+      } else {
+        ended.error = job ? job->error : "the job is gone from the queue";
+      }
+      ended.status = job && job->status == JobStatus::completed ? "completed" : "failed";
+      add_runs(ended, parts_.store.runs_of_job(job_id));
+      ended.in_quarantine = parts_.store.count_quarantine(id);
       const std::lock_guard lock(mutex_);
       if (open_.count(id) == 0 || running_here_.count(id) != 0) continue;
-      reports_[id].status = job && job->status == JobStatus::completed ? "completed" : "failed";
-      reports_[id].error = job ? job->error : "the job is gone from the queue";
+      ended.sync = reports_[id].sync;
+      ended.job_id = job_id;
+      reports_[id] = std::move(ended);
       close(id);
     }
   }
