@@ -3,18 +3,43 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <ctime>
 
 #include "core/calendar.h"
 #include "core/error.h"
 #include "core/text.h"
 
 namespace syncflow {
+namespace {
 
-Time SystemClock::now() {
-  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+/// Two processes of one machine share its clock. A test that wants them to differ says by how much in the environment
+/// (test builds only): SYNCFLOW_CLOCK_OFFSET_MS=-2500.
+Duration offset() {
+#ifdef SYNCFLOW_FAILPOINTS
+  static const Duration set = [] {
+    const char* text = std::getenv("SYNCFLOW_CLOCK_OFFSET_MS");
+    return Duration(std::chrono::milliseconds(text ? std::atoll(text) : 0));
+  }();
+  return set;
+#else
+  return Duration(0);
+#endif
 }
 
-std::chrono::steady_clock::time_point SystemClock::monotonic() { return std::chrono::steady_clock::now(); }
+}  // namespace
+
+Time SystemClock::now() {
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()) + offset();
+}
+
+std::chrono::steady_clock::time_point SystemClock::monotonic() {
+  // CLOCK_MONOTONIC, the steady_clock's, stands still while the machine is suspended, and leases would not run out.
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::chrono::steady_clock::time_point(std::chrono::seconds(now.tv_sec) +
+                                               std::chrono::nanoseconds(now.tv_nsec));
+}
 
 bool SystemClock::sleep(Duration time, std::stop_token stop) {
   // The longest durations would overflow the time at which they end.

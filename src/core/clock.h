@@ -16,7 +16,7 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual Time now() = 0;
-  /// Never goes back; for leases and durations.
+  /// Never goes back, nor stands still while the machine sleeps; for leases and durations.
   virtual std::chrono::steady_clock::time_point monotonic() = 0;
   /// Returns early, with false, when a stop is asked for.
   virtual bool sleep(Duration time, std::stop_token stop) = 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <future>
 #include <thread>
 
@@ -31,6 +32,19 @@ TEST(Rfc3339, RefusesWhatIsNoInstant) {
       EXPECT_EQ(error.kind(), ErrorKind::bad_config);
     }
   }
+}
+
+TEST(SystemClock, CountsTheTimeThatTheMachineSleeps) {
+  SystemClock clock;
+  const auto since_boot = [] {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  const auto before = since_boot();
+  const auto said = clock.monotonic().time_since_epoch();
+  EXPECT_GE(said, before);
+  EXPECT_LE(said, since_boot());
 }
 
 TEST(SystemClock, SleepsNoLongerThanAsked) {

@@ -39,11 +39,13 @@ class Failpoints {
       Armed armed{part.substr(equals + 1, at == std::string::npos ? at : at - equals - 1),
                   at == std::string::npos ? 1 : std::atoi(part.c_str() + at + 1)};
       // A test whose failpoint never fires passes for the wrong reason.
-      if ((armed.action != "die" && armed.action != "fail" && armed.action != "hang") ||
+      if ((armed.action != "die" && armed.action != "fail" && armed.action != "hang" &&
+           armed.action != "freeze") ||
           armed.passes_left < 1)
         throw Error(
             ErrorKind::bad_config,
-            "failpoint \"" + part + "\" is not name=die, name=fail or name=hang, with @3 for the third time");
+            "failpoint \"" + part +
+                "\" is not name=die, name=fail, name=hang or name=freeze, with @3 for the third time");
       armed_[part.substr(0, equals)] = armed;
     }
   }
@@ -76,6 +78,10 @@ void failpoint(std::string_view name) {
   if (action == "die") raise(SIGKILL);
   if (action == "hang")
     for (;;) pause();
+  if (action == "freeze") {
+    raise(SIGSTOP);
+    return;
+  }
   throw Error(ErrorKind::unavailable, "failpoint " + std::string(name));
 }
 

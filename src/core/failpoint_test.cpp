@@ -1,6 +1,8 @@
 #include "core/failpoint.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -35,6 +37,22 @@ TEST_F(Failpoint, FailsOnce) {
   EXPECT_FALSE(fails("write.after"));
   EXPECT_TRUE(fails("write.before"));
   EXPECT_FALSE(fails("write.before"));
+}
+
+TEST_F(Failpoint, FreezesTheProcessUntilItIsWoken) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    arm_failpoints("here=freeze");
+    failpoint("here");
+    failpoint("here");
+    ::_exit(7);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  EXPECT_TRUE(WIFSTOPPED(status));
+  ::kill(child, SIGCONT);
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
 TEST_F(Failpoint, FailsTheThirdTimeItIsReached) {

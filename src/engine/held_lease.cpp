@@ -56,6 +56,9 @@ void HeldLease::beat(std::stop_token stop) {
       }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) cancelled_ = true;
+      if (error.kind() == ErrorKind::lease_lost)
+        log::warn("The lease on a sync is lost: its run stops and writes nothing more.",
+                  {{"sync", lease_.sync_id}, {"run", lease_.run_id}, {"error", error.what()}});
       if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::lease_lost) {
         stop_.request_stop();
         return;

@@ -15,11 +15,12 @@ namespace {
 constexpr const char* kPrograms = "/usr/lib/postgresql/15/bin/";
 constexpr uid_t kNobody = 65534;
 
-/// The server refuses root.
+/// The server refuses root, and shall not outlive the test, however that ends.
 std::vector<std::string> as_server(std::vector<std::string> command) {
   if (::geteuid() != 0) return command;
   const std::string id = std::to_string(kNobody);
-  command.insert(command.begin(), {"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--"});
+  command.insert(command.begin(),
+                 {"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--pdeathsig=QUIT", "--"});
   return command;
 }
 
@@ -31,7 +32,7 @@ bool knows_nobody() {
 }
 
 /// The cluster, and the server that runs on it.
-Process started(const std::filesystem::path& folder) {
+Process started(const std::filesystem::path& folder, const PostgresqlServer::Network& network) {
   const std::string programs = kPrograms;
   const std::string data = folder / "data";
   Process initdb({as_server({programs + "initdb", "-D", data, "-U", "postgres", "--auth=trust",
@@ -40,12 +41,13 @@ Process started(const std::filesystem::path& folder) {
                   "initdb",
                   {}});
   if (initdb.wait() != Exit{0, 0}) throw std::runtime_error(initdb.story());
-  return Process({as_server({programs + "postgres", "-D", data, "-c", "listen_addresses=", "-c",
-                             "unix_socket_directories=" + folder.string(), "-c", "fsync=off", "-c",
-                             "shared_buffers=8MB"}),
-                  folder,
-                  "postgres",
-                  {}});
+  if (!network.trusts.empty())
+    std::ofstream(data + "/pg_hba.conf", std::ios::app) << "host all all " << network.trusts << " trust\n";
+  std::vector<std::string> command = as_server(
+      {programs + "postgres", "-D", data, "-c", "listen_addresses=" + network.address, "-c",
+       "unix_socket_directories=" + folder.string(), "-c", "fsync=off", "-c", "shared_buffers=8MB"});
+  command.insert(command.begin(), network.enter.begin(), network.enter.end());
+  return Process({std::move(command), folder, "postgres", {}});
 }
 
 }  // namespace
@@ -58,8 +60,8 @@ std::string PostgresqlServer::obstacle() {
   return "";
 }
 
-PostgresqlServer::PostgresqlServer(const std::filesystem::path& folder)
-    : folder_(made_folder(folder)), process_(started(folder_)) {
+PostgresqlServer::PostgresqlServer(const std::filesystem::path& folder, const Network& network)
+    : folder_(made_folder(folder)), process_(started(folder_, network)) {
   process_.wait_until("a login", [this] {
     try {
       log_in_to_postgresql(url());

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "support/database.h"
 #include "support/process.h"
@@ -16,7 +17,14 @@ class PostgresqlServer {
   /// Why there can be none on this machine, for GTEST_SKIP; empty: there can.
   static std::string obstacle();
 
-  explicit PostgresqlServer(const std::filesystem::path& folder);
+  explicit PostgresqlServer(const std::filesystem::path& folder) : PostgresqlServer(folder, {}) {}
+  /// Where it is reached from elsewhere too.
+  struct Network {
+    std::vector<std::string> enter;  ///< the command that starts a program there; empty: here
+    std::string address;             ///< that it listens on; empty: none
+    std::string trusts;              ///< the network from which everybody may log in as anybody
+  };
+  PostgresqlServer(const std::filesystem::path& folder, const Network& network);
   ~PostgresqlServer();
 
   std::unique_ptr<Database> make_database() const;

@@ -123,6 +123,13 @@ bool Process::ends_within(std::chrono::milliseconds timeout) {
 
 bool Process::running() { return !ends_within(std::chrono::milliseconds(0)); }
 
+bool Process::is_frozen() const {
+  const std::string status = content_of(fmt::format("/proc/{}/stat", pid_));
+  // "PID (NAME) STATE …", and a name may hold anything.
+  const auto name_ends = status.rfind(") ");
+  return name_ends != std::string::npos && status[name_ends + 2] == 'T';
+}
+
 Exit Process::wait(std::chrono::seconds timeout) {
   const auto give_up = std::chrono::steady_clock::now() + timeout;
   // poll may end early when this process gets a signal.

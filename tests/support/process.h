@@ -48,6 +48,8 @@ class Process {
                   std::chrono::seconds timeout = std::chrono::seconds(60));
   Exit wait(std::chrono::seconds timeout = std::chrono::seconds(60));
   bool running();
+  /// Whether it stands still after a SIGSTOP.
+  bool is_frozen() const;
 
   std::string out() const;
   std::string err() const;

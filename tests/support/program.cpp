@@ -126,6 +126,7 @@ std::filesystem::path Scenario::write_file(const std::string& name, const std::s
 Process Scenario::start(std::vector<std::string> arguments) {
   const std::string name = fmt::format("{:02}-{}", ++started_, arguments.front());
   arguments.insert(arguments.begin(), SYNCFLOW_PROGRAM);
+  arguments.insert(arguments.begin(), enter.begin(), enter.end());
   return Process({std::move(arguments), folder_, name, environment});
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,6 +76,8 @@ class Scenario : public ::testing::Test {
 
   /// For the environment of the programs started from now on.
   std::map<std::string, std::string> environment;
+  /// The command that starts them; empty: none does.
+  std::vector<std::string> enter;
 
  private:
   std::filesystem::path folder_;

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "core/error.h"
+#include "core/failpoint.h"
 #include "core/text.h"
 #include "providers/mysql/write_rights.h"
 
@@ -36,6 +37,7 @@ class TableDestination::Transaction {
     limit(fence.left());
     session_.execute("START TRANSACTION");
     open_ = true;
+    failpoint("destination.begun");
     fence_.check();
   }
   ~Transaction() {
@@ -51,14 +53,33 @@ class TableDestination::Transaction {
   Transaction& operator=(const Transaction&) = delete;
 
   void commit() {
-    // A slow batch has used up its time: what is left bounds the rest.
-    if (fence_.left() < idle_limit_) limit(fence_.left());
-    fence_.check();
-    session_.execute("COMMIT");
+    try {
+      fit_into_lease();
+      failpoint("destination.before_commit");
+      session_.execute("COMMIT");
+    } catch (const Error&) {
+      // What the server ended because its time was over is told as that.
+      fence_.check();
+      throw;
+    }
     open_ = false;
   }
 
  private:
+  /// A process that is frozen between here and COMMIT finds the transaction dead once another may own the sync.
+  void fit_into_lease() {
+    fence_.check();
+    // A slow batch has used up its time: what is left bounds the rest.
+    if (fence_.left() < idle_limit_) limit(fence_.left());
+    if (fence_.left() < idle_limit_)
+      throw Error(
+          ErrorKind::conflict,
+          fmt::format(
+              "{} lets a transaction stand still for {} s at least, and the lease on this sync runs out "
+              "before that: a longer \"engine.lease\" (3s or more) leaves time",
+              session_.server().text(), idle_limit_.count()));
+  }
+
   /// `left`: of the lease.
   void limit(std::chrono::milliseconds left) {
     idle_limit_ =

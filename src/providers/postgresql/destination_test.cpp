@@ -379,6 +379,55 @@ TEST_F(PostgresDestination, IsRolledBackByTheServerWhenItsWorkerFreezes) {
   EXPECT_EQ(database_->value("SELECT count(*) FROM t"), "0");
 }
 
+/// A lease that no heartbeat renews, of a worker that stands still right before its COMMIT.
+class FrozenAtCommit : public Fence {
+ public:
+  FrozenAtCommit(std::chrono::milliseconds lease, std::function<bool()> is_dead)
+      : until_(std::chrono::steady_clock::now() + lease), is_dead_(std::move(is_dead)) {}
+
+  std::chrono::milliseconds left() const override {
+    const auto left =
+        std::chrono::floor<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now());
+    return std::max(left, 0ms);
+  }
+  void check() const override {
+    // The one after BEGIN, the one before the limits are set anew, and the last one.
+    if (++checks_ != 3) return;
+    while (!is_dead_()) {
+    }
+    died_with_ = until_ - std::chrono::steady_clock::now();
+  }
+  /// What was left of the lease when the transaction was dead.
+  std::chrono::nanoseconds died_with() const { return died_with_; }
+
+ private:
+  const std::chrono::steady_clock::time_point until_;
+  const std::function<bool()> is_dead_;
+  mutable std::chrono::nanoseconds died_with_{-1};
+  mutable int checks_ = 0;
+};
+
+TEST_F(PostgresDestination, IsDeadBeforeItsLeaseEndsThoughAStatementTookMostOfIt) {
+  database_->run(
+      "CREATE TABLE t (id int PRIMARY KEY, name text);"
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN "
+      "NULL; END $$;"
+      "CREATE TRIGGER slow AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION slow()");
+  const auto schema = id_and_name();
+  const auto destination = open(schema);
+  const auto watcher = database_->connect();
+  const FrozenAtCommit fence(3s, [&] {
+    return watcher
+        ->execute(
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'syncflow' AND "
+            "datname = current_database())")
+        .boolean(0, 0);
+  });
+  EXPECT_THROW(destination->write(BatchBuilder(schema).upsert({1, "a"}), WriteMode::upsert, fence), Error);
+  EXPECT_GT(fence.died_with(), 0ms);
+  EXPECT_EQ(database_->value("SELECT count(*) FROM t"), "0");
+}
+
 TEST_F(PostgresDestination, ConvertsBetweenInstantsAndNaiveTimesInTheConnectionsZone) {
   database_->run("CREATE TABLE t (id int PRIMARY KEY, naive timestamp, instant timestamptz)");
   const auto schema = make_schema(

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/failpoint.h"
 
 namespace syncflow::postgresql {
 
@@ -13,6 +14,7 @@ FencedTransaction::FencedTransaction(libpq::Session& session, const Fence& fence
   // Deferred constraints are checked with each statement, or COMMIT would refuse rows that nobody could name.
   session_.execute("BEGIN ISOLATION LEVEL READ COMMITTED;" + limits() + "SET CONSTRAINTS ALL IMMEDIATE");
   try {
+    failpoint("destination.begun");
     fence_.check();
   } catch (...) {
     session_.attempt("ROLLBACK");
@@ -29,10 +31,11 @@ FencedTransaction::~FencedTransaction() {
   }
 }
 
-std::string FencedTransaction::limits() const {
+std::string FencedTransaction::limits() {
   // A tenth is left for the way back and the check before COMMIT. 0 would mean no limit.
   constexpr std::int64_t kDay = 86'400'000;
   const auto left = std::clamp<std::int64_t>(fence_.left().count() * 9 / 10, 1, kDay);
+  pause_ = std::chrono::milliseconds(left);
   std::string sql = fmt::format(
       "SET LOCAL statement_timeout = {0}; SET LOCAL idle_in_transaction_session_timeout = {0};", left);
   if (session_.server_version() >= 170000) sql += fmt::format("SET LOCAL transaction_timeout = {};", left);
@@ -68,9 +71,27 @@ libpq::Answer FencedTransaction::begin_copy_in(const std::string& sql) {
   return session_.begin_copy_in(limits() + sql);
 }
 
-void FencedTransaction::commit() {
+/// The server counts a pause from the end of a statement, and what it may last was counted from its begin: after a
+/// long one the two together outlast the lease. A refused statement takes its limits back with it.
+void FencedTransaction::fit_into_lease() {
   fence_.check();
-  session_.execute(savepoint_ == Savepoint::spent ? "ROLLBACK TO SAVEPOINT syncflow; COMMIT" : "COMMIT");
+  while (savepoint_ == Savepoint::spent || fence_.left() < pause_) {
+    session_.execute((savepoint_ == Savepoint::spent ? "ROLLBACK TO SAVEPOINT syncflow;" : "") + limits());
+    if (savepoint_ == Savepoint::spent) savepoint_ = Savepoint::kept;
+    fence_.check();
+  }
+}
+
+void FencedTransaction::commit() {
+  try {
+    fit_into_lease();
+    failpoint("destination.before_commit");
+    session_.execute("COMMIT");
+  } catch (const Error&) {
+    // What the server ended because its time was over is told as that.
+    fence_.check();
+    throw;
+  }
 }
 
 }  // namespace syncflow::postgresql

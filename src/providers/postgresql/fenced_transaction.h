@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "drivers/libpq/session.h"
@@ -27,7 +28,8 @@ class FencedTransaction {
   libpq::Answer attempt_apart(const std::string& sql);
   /// COPY … FROM STDIN, as Session::begin_copy_in.
   libpq::Answer begin_copy_in(const std::string& sql);
-  /// Checks the lease once more. Throws Error(lease_lost) and commits nothing when it is over.
+  /// Checks the lease once more. Throws Error(lease_lost) and commits nothing when it is over; frozen after that check,
+  /// this process finds the transaction dead.
   void commit();
 
   libpq::Session& session() { return session_; }
@@ -35,10 +37,12 @@ class FencedTransaction {
  private:
   enum class Savepoint { none, kept, spent };
 
-  std::string limits() const;
+  std::string limits();
+  void fit_into_lease();
 
   libpq::Session& session_;
   const Fence& fence_;
+  std::chrono::milliseconds pause_{0};  ///< what the server was told last to bear between two statements
   Savepoint savepoint_ = Savepoint::none;
 };
 

@@ -127,6 +127,8 @@ void TableWriter::commit(Transaction& transaction, const Fence& fence) {
   failpoint("sqlite.before_commit");
   fence.check();
   begin_wait(fence);
+  // Whoever is frozen here holds the file's lock: nobody else writes before this COMMIT.
+  failpoint("destination.before_commit");
   transaction.commit();
   failpoint("sqlite.after_commit");
 }
@@ -135,6 +137,7 @@ std::optional<WriteResult> TableWriter::try_to_write(const Batch& batch, const F
                                                      Attempt& attempt) {
   begin_wait(fence);
   Transaction transaction(*database_);
+  failpoint("destination.begun");
   fence.check();
   read_clock();
   WriteResult result;
@@ -260,6 +263,7 @@ std::size_t TableWriter::remove_all(const Fence& fence) {
   if (!target_) throw Error(ErrorKind::bug, "a table was emptied before it was prepared");
   begin_wait(fence);
   Transaction transaction(*database_);
+  failpoint("destination.begun");
   fence.check();
   read_clock();
   const Ran ran = statements_->remove_all(now_);
