@@ -54,7 +54,14 @@ class TableDestination::Transaction {
     // A slow batch has used up its time: what is left bounds the rest.
     if (fence_.left() < idle_limit_) limit(fence_.left());
     fence_.check();
-    session_.execute("COMMIT");
+    try {
+      session_.execute("COMMIT");
+    } catch (const Error& error) {
+      if (!session_.is_broken()) throw;
+      throw Error(error.kind(), fmt::format("{}; COMMIT was not answered: its rows are there or not, and are "
+                                            "written again",
+                                            error.what()));
+    }
     open_ = false;
   }
 

@@ -70,7 +70,14 @@ libpq::Answer FencedTransaction::begin_copy_in(const std::string& sql) {
 
 void FencedTransaction::commit() {
   fence_.check();
-  session_.execute(savepoint_ == Savepoint::spent ? "ROLLBACK TO SAVEPOINT syncflow; COMMIT" : "COMMIT");
+  try {
+    session_.execute(savepoint_ == Savepoint::spent ? "ROLLBACK TO SAVEPOINT syncflow; COMMIT" : "COMMIT");
+  } catch (const Error& error) {
+    if (session_.usable()) throw;
+    throw Error(error.kind(), fmt::format("{}; COMMIT was not answered: its rows are there or not, and are "
+                                          "written again",
+                                          error.what()));
+  }
 }
 
 }  // namespace syncflow::postgresql
