@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -30,6 +31,8 @@ struct Target {
   std::string database;  ///< may be empty
   Tls tls = Tls::verify;
   std::string ca_file;  ///< empty: the system's certificate authorities
+  /// How long the server may say nothing while it is waited for.
+  std::chrono::seconds silence_timeout{900};
 
   /// `host:port/database`, for messages.
   std::string shown() const;
@@ -143,6 +146,7 @@ class Session {
   static int wait(my_socket socket, my_bool for_reading, int timeout_milliseconds);
   struct Waiting;
   static thread_local Waiting* current;
+  static thread_local bool timed_out;  ///< how the last wait of this thread ended
 
   Target target_;
   std::stop_token stop_;

@@ -69,7 +69,10 @@ class Session {
   std::string parameter(const char* name) const;
   /// From now on waits answer to this one.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
-  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+  /// Counts unless the target names a `silence_timeout`.
+  void set_patience(std::chrono::milliseconds patience) {
+    patience_ = target_.silence_timeout.value_or(patience);
+  }
 
   /// Runs statements separated by semicolons; the last one's rows. Throws Error by `kind_of`.
   Rows execute(const std::string& sql);
