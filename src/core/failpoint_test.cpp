@@ -72,7 +72,8 @@ TEST_F(Failpoint, IsDisarmedByAnEmptySpec) {
 
 TEST_F(Failpoint, RefusesASpecThatWouldNeverFire) {
   for (const char* spec :
-       {"a", "a=", "a=dei", "a=fail@", "a=fail@0", "a=fail@-1", "a=fail@x", "a=fail,", "a=fail b=fail"}) {
+       {"a", "a=", "a=dei", "a=fail@", "a=fail@0", "a=fail@-1", "a=fail@x", "a=fail,", "a=fail b=fail",
+        "a=call", "a=call:", "a=call:x", "a=call:0", "a=call:80x", "a=call:70000"}) {
     try {
       arm_failpoints(spec);
       ADD_FAILURE() << "accepted " << spec;

@@ -26,7 +26,10 @@ void add_state(Call& call, const MappingState& state) {
       .boolean(state.owned)
       .boolean(state.appending)
       .number(state.generation)
-      .time(state.outgrown_since);
+      .time(state.outgrown_since)
+      .time(state.reconciled_at)
+      .text(state.reconciled)
+      .number(static_cast<int>(state.brake));
 }
 
 void add_rows(Call& call, const BatchCommit& commit) {
@@ -52,6 +55,30 @@ void add_quarantine(Call& call, const BatchCommit& commit) {
   call.array(commit.quarantined, [](std::string& out, const Row& row) { append_hash(out, row.row_hash); });
 }
 
+/// Keys of the changes' sets, and for each the number of its change.
+void add_keys_of_sets(Call& call, const std::vector<KeySetChange>& changes,
+                      std::vector<RowHash> KeySetChange::*keys) {
+  std::vector<RowHash> all;
+  std::vector<std::int64_t> numbers;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const std::vector<RowHash>& of_change = changes[i].*keys;
+    all.insert(all.end(), of_change.begin(), of_change.end());
+    numbers.insert(numbers.end(), of_change.size(), static_cast<std::int64_t>(i) + 1);
+  }
+  call.array(all, append_hash);
+  call.array(numbers, append_number);
+}
+
+void add_key_sets(Call& call, const std::vector<KeySetChange>& changes) {
+  using Change = KeySetChange;
+  call.array(changes, [](std::string& out, const Change& change) {
+    append_number(out, static_cast<int>(change.set));
+  });
+  call.array(changes, [](std::string& out, const Change& change) { out += change.clear ? "t" : "f"; });
+  add_keys_of_sets(call, changes, &Change::added);
+  add_keys_of_sets(call, changes, &Change::removed);
+}
+
 void add_figures(Call& call, const Figures& figures) {
   std::vector<std::int64_t> numbers;
   for (const NamedFigure& figure : kFigures) numbers.push_back(figures.*figure.count);
@@ -71,7 +98,8 @@ std::optional<MappingState> PostgresqlStore::find_mapping(const std::string& syn
                                                           const std::string& mapping) {
   const libpq::Rows rows =
       run(Call("SELECT position, fingerprint_data, fingerprint_shape, owned, appending, generation, "
-               "syncflow_us(outgrown_since) FROM sync_mappings WHERE sync_id = $1 AND mapping = $2")
+               "syncflow_us(outgrown_since), syncflow_us(reconciled_at), reconciled, brake FROM "
+               "sync_mappings WHERE sync_id = $1 AND mapping = $2")
               .id(sync_id)
               .text(mapping));
   if (rows.size() == 0) return std::nullopt;
@@ -81,7 +109,10 @@ std::optional<MappingState> PostgresqlStore::find_mapping(const std::string& syn
                       rows.boolean(0, 3),
                       rows.boolean(0, 4),
                       rows.integer(0, 5),
-                      read_optional_time(rows, 0, 6)};
+                      read_optional_time(rows, 0, 6),
+                      read_optional_time(rows, 0, 7),
+                      rows.string(0, 8),
+                      static_cast<Brake>(rows.integer(0, 9))};
 }
 
 void PostgresqlStore::each_row(const std::string& sync_id, const std::string& mapping,
@@ -111,7 +142,7 @@ void PostgresqlStore::each_row(const std::string& sync_id, const std::string& ma
 void PostgresqlStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
   check_sum(commit.mapping, commit.figures);
   for (const char* name : {"store.position", "store.rows", "store.quarantine"}) failpoint(name);
-  static const std::string sql = fmt::format("SELECT syncflow_commit({})", parameters(30));
+  static const std::string sql = fmt::format("SELECT syncflow_commit({})", parameters(39));
   Call call(sql);
   call.id(lease.sync_id)
       .id(lease.run_id)
@@ -122,8 +153,23 @@ void PostgresqlStore::commit_batch(const Lease& lease, const BatchCommit& commit
   add_state(call, commit.state);
   add_rows(call, commit);
   add_quarantine(call, commit);
+  add_key_sets(call, commit.key_sets);
   add_figures(call, commit.figures);
   run(now(call).again(), Retry::told);
+}
+
+std::vector<bool> PostgresqlStore::has_keys(const std::string& sync_id, const std::string& mapping,
+                                            KeySet set, const std::vector<RowHash>& keys) {
+  Call call(
+      "SELECT n.place FROM sync_mappings m, unnest($4::uuid[]) WITH ORDINALITY AS n(key_hash, place) WHERE "
+      "m.sync_id = $1 AND m.mapping = $2 AND EXISTS (SELECT FROM sync_keys k WHERE k.mapping_id = m.id AND "
+      "k.key_set = $3::integer AND k.key_hash = n.key_hash)");
+  call.id(sync_id).text(mapping).number(static_cast<int>(set)).array(keys, append_hash);
+  const libpq::Rows found = run(call);
+  std::vector<bool> has(keys.size(), false);
+  for (int row = 0; row < found.size(); ++row)
+    has[static_cast<std::size_t>(found.integer(row, 0)) - 1] = true;
+  return has;
 }
 
 bool PostgresqlStore::commit_look(const std::string& sync_id, const std::string& mapping,

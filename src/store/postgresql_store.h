@@ -15,7 +15,7 @@
 namespace syncflow::postgresql_store {
 
 /// The store in a schema of a PostgreSQL database. Its members lie in postgresql_syncs.cpp, postgresql_jobs.cpp
-/// (the queue), postgresql_lists.cpp, postgresql_positions.cpp (and quarantine) and postgresql_store.cpp
+/// (the queue), postgresql_lists.cpp, postgresql_positions.cpp (and quarantine), postgresql_observation.cpp and postgresql_store.cpp
 /// (opening, calling, waiting, sweeping).
 ///
 /// Each member is one statement, mostly a call of a function that the migrations install, so one transaction and one
@@ -35,6 +35,7 @@ class PostgresqlStore : public Store {
   std::optional<Time> next_due() override;
   void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
               const std::string& trouble) override;
+  void note_looks(const std::vector<LookNote>& notes) override;
   void set_message(const std::string& sync_id, const std::string& message) override;
   void set_hold(const std::string& sync_id, const Hold& hold) override;
   bool lift_hold(const std::string& sync_id) override;
@@ -65,6 +66,8 @@ class PostgresqlStore : public Store {
   std::optional<MappingState> find_mapping(const std::string& sync_id, const std::string& mapping) override;
   void each_row(const std::string& sync_id, const std::string& mapping,
                 const std::function<void(const RowState&)>& each) override;
+  std::vector<bool> has_keys(const std::string& sync_id, const std::string& mapping, KeySet set,
+                             const std::vector<RowHash>& keys) override;
   void commit_batch(const Lease& lease, const BatchCommit& commit) override;
   bool commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
                    const Position& after) override;
@@ -75,6 +78,7 @@ class PostgresqlStore : public Store {
   std::size_t count_quarantine(const std::string& sync_id) override;
 
   void ping() override;
+  Observation observe() override;
   void sweep(Duration age) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override;

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <map>
+
 #include "core/batch.h"
 #include "core/text.h"
 #include "store/postgresql_store.h"
@@ -125,6 +127,34 @@ void PostgresqlStore::polled(const std::string& sync_id, Time at, Time next, int
           .text(trouble));
 }
 
+void PostgresqlStore::note_looks(const std::vector<LookNote>& notes) {
+  // Of two notes on one sync the later counts.
+  std::map<std::string, const LookNote*> latest;
+  for (const LookNote& note : notes) latest[note.sync_id] = &note;
+  const auto microseconds = [](Time time) { return time.time_since_epoch().count(); };
+  // In the order of the ids, in which `apply_syncs` locks them too.
+  Call call(
+      "WITH locked AS (SELECT sync_id FROM sync_state WHERE sync_id = ANY($1::text[]) ORDER BY sync_id FOR "
+      "NO "
+      "KEY UPDATE) UPDATE sync_state t SET last_polled_at = coalesce(timestamptz 'epoch' + n.at * interval "
+      "'1 microsecond', t.last_polled_at), next_run_at = timestamptz 'epoch' + n.next * interval '1 "
+      "microsecond', failed_polls = n.failed_polls, poll_trouble = n.trouble, looked_at_until = NULL FROM "
+      "locked, unnest($1::text[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[]) AS n(sync_id, at, "
+      "next, failed_polls, trouble) WHERE t.sync_id = locked.sync_id AND n.sync_id = locked.sync_id");
+  call.array(latest, [](std::string& out, const auto& note) { append_id(out, note.first); });
+  call.array(latest, [&](std::string& out, const auto& note) {
+    if (note.second->at) append_number(out, microseconds(*note.second->at));
+    else out += "NULL";
+  });
+  call.array(latest, [&](std::string& out, const auto& note) {
+    append_number(out, microseconds(note.second->next));
+  });
+  call.array(latest,
+             [](std::string& out, const auto& note) { append_number(out, note.second->failed_polls); });
+  call.array(latest, [](std::string& out, const auto& note) { append_text(out, note.second->trouble); });
+  run(call);
+}
+
 void PostgresqlStore::set_message(const std::string& sync_id, const std::string& message) {
   run(Call("UPDATE sync_state SET message = $2, poll_trouble = '' WHERE sync_id = $1")
           .id(sync_id)
@@ -141,9 +171,13 @@ void PostgresqlStore::set_hold(const std::string& sync_id, const Hold& hold) {
 
 bool PostgresqlStore::lift_hold(const std::string& sync_id) {
   Call call(
-      "WITH lifted AS (UPDATE sync_state SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, "
-      "next_run_at = NULL, looked_at_until = NULL WHERE sync_id = $1 AND hold_kind IS NOT NULL RETURNING "
-      "sync_id) "
+      "WITH held AS (SELECT sync_id, hold_kind FROM sync_state WHERE sync_id = $1 AND hold_kind IS NOT NULL "
+      "FOR NO KEY UPDATE), "
+      "passes AS (UPDATE sync_mappings m SET brake = 2 FROM held WHERE m.sync_id = held.sync_id AND "
+      "held.hold_kind = 'brake' AND m.brake = 1), "
+      "lifted AS (UPDATE sync_state t SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, "
+      "next_run_at = NULL, looked_at_until = NULL FROM held WHERE t.sync_id = held.sync_id RETURNING "
+      "t.sync_id) "
       "SELECT pg_notify(syncflow_channel(), '') FROM lifted");
   call.id(sync_id);
   const bool lifted = run(call).size() > 0 || call.tried();

@@ -103,6 +103,7 @@ ErrorKind kind_of(unsigned code) {
     case ER_FORCING_CLOSE:
     case ER_ABORTING_CONNECTION:
     case ER_NEW_ABORTING_CONNECTION:
+    case ER_HANDSHAKE_ERROR:
     case ER_NET_READ_ERROR:
     case ER_NET_READ_INTERRUPTED:
     case ER_NET_ERROR_ON_WRITE:

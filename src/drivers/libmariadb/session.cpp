@@ -25,8 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kConnectTimeout = 10s;
-/// A server that is alive may sort for long before its first row; one that is not is noticed by keep_alive.
-constexpr std::chrono::seconds kSilenceTimeout = 15min;
 constexpr std::chrono::milliseconds kGlance = 100ms;
 
 /// Plugins that never show the password to whoever listens, or to a server that is not the one it claims to be.
@@ -53,6 +51,14 @@ int say_refused(void*, char* words, unsigned size) {
 template <typename T>
 void set_option(MYSQL* handle, mysql_option option, const T& value) {
   mysql_optionsv(handle, option, static_cast<const void*>(&value));
+}
+
+/// Whether the network ended a TLS handshake: no setting is wrong then.
+bool was_cut_off(std::string_view words) {
+  for (const char* part :
+       {"unexpected eof", "Connection reset", "Broken pipe", "timed out", "Success", "syscall"})
+    if (words.find(part) != std::string_view::npos) return true;
+  return false;
 }
 
 int leading_number(std::string_view& text) {
@@ -148,6 +154,7 @@ struct Session::Waiting {
   const std::stop_token& stop;
 };
 thread_local Session::Waiting* Session::current = nullptr;
+thread_local bool Session::timed_out = false;
 
 /// The library's wait for its socket. While it connects it tries one address after the other, each with a socket of
 /// its own, and waits for each to become writable. Its TLS handshake waits elsewhere, where only `shut` reaches it.
@@ -157,12 +164,14 @@ int Session::wait(my_socket socket, my_bool for_reading, int timeout_millisecond
   pollfd poll_for{socket, static_cast<short>(for_reading ? POLLIN : POLLOUT), 0};
   const bool for_ever = timeout_milliseconds <= 0;
   auto left = std::chrono::milliseconds(timeout_milliseconds);
+  timed_out = false;
   while (!stopped()) {
     const auto slice = for_ever ? kGlance : std::min(left, kGlance);
     const int ready = ::poll(&poll_for, 1, static_cast<int>(slice.count()));
     if (ready > 0 || (ready < 0 && errno != EINTR)) return ready;
     if (!for_ever && (left -= slice) <= 0ms) break;
   }
+  timed_out = !stopped();
   errno = ETIMEDOUT;
   return 0;
 }
@@ -196,8 +205,10 @@ void Session::set_options() {
   MYSQL* handle = handle_.get();
   set_option(handle, MYSQL_OPT_PROTOCOL, static_cast<unsigned>(MYSQL_PROTOCOL_TCP));
   set_option(handle, MYSQL_OPT_CONNECT_TIMEOUT, static_cast<unsigned>(kConnectTimeout.count()));
-  set_option(handle, MYSQL_OPT_READ_TIMEOUT, static_cast<unsigned>(kSilenceTimeout.count()));
-  set_option(handle, MYSQL_OPT_WRITE_TIMEOUT, static_cast<unsigned>(kSilenceTimeout.count()));
+  // A server that is alive may sort for long before its first row; one that is not is noticed by keep_alive.
+  const auto silence = static_cast<unsigned>(target_.silence_timeout.count());
+  set_option(handle, MYSQL_OPT_READ_TIMEOUT, silence);
+  set_option(handle, MYSQL_OPT_WRITE_TIMEOUT, silence);
   set_option(handle, MYSQL_OPT_LOCAL_INFILE, 0U);
   set_option(handle, MYSQL_OPT_RECONNECT, static_cast<my_bool>(0));
   mysql_optionsv(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -228,7 +239,7 @@ void Session::connect() {
 void Session::fail_to_connect() {
   const unsigned code = mysql_errno(handle_.get());
   const std::string doing = "connecting to " + target_.shown() + " as " + target_.user;
-  if (code == CR_SSL_CONNECTION_ERROR && !stop_.stop_requested())
+  if (code == CR_SSL_CONNECTION_ERROR && !stop_.stop_requested() && !was_cut_off(mysql_error(handle_.get())))
     throw Error(
         ErrorKind::bad_config,
         fmt::format(
@@ -319,6 +330,18 @@ std::vector<NamedRow> Session::named_rows(std::string_view sql) {
 
 Statement Session::prepare(std::string_view sql) { return {*this, sql}; }
 
+void Session::set_stop(std::stop_token stop) {
+  on_stop_.reset();
+  stop_ = std::move(stop);
+  on_stop_.emplace(stop_, Shutter{&wire_});
+}
+
+bool Session::in_transaction() const {
+  unsigned status = 0;
+  if (mariadb_get_infov(handle_.get(), MARIADB_CONNECTION_SERVER_STATUS, &status) != 0) return true;
+  return (status & SERVER_STATUS_IN_TRANS) != 0;
+}
+
 bool Session::is_alive() {
   if (broken_) return false;
   if (mysql_ping(handle_.get()) == 0) return true;
@@ -344,6 +367,11 @@ void Session::fail(std::string_view doing, ServerError error) {
   const ErrorKind kind = kind_of(code);
   if (kind == ErrorKind::unavailable && stop_.stop_requested())
     throw Error(ErrorKind::cancelled, fmt::format("{}: {}: asked to stop", target_.shown(), doing));
+  if (broken_ && std::exchange(timed_out, false))
+    throw Error(kind,
+                fmt::format("{}: {}: the server was silent for {} s (silence_timeout), so the connection "
+                            "was given up",
+                            target_.shown(), doing, target_.silence_timeout.count()));
   throw Error(kind, fmt::format("{}: {}: {} (error {}){}", target_.shown(), doing, words, code,
                                 advice_for(code, words)));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -30,6 +31,8 @@ struct Target {
   std::string database;  ///< may be empty
   Tls tls = Tls::verify;
   std::string ca_file;  ///< empty: the system's certificate authorities
+  /// How long the server may say nothing while it is waited for.
+  std::chrono::seconds silence_timeout{900};
 
   /// `host:port/database`, for messages.
   std::string shown() const;
@@ -92,6 +95,10 @@ class Session {
   std::vector<NamedRow> named_rows(std::string_view sql);
   Statement prepare(std::string_view sql);
 
+  /// From now on waits answer to this one.
+  void set_stop(std::stop_token stop);
+  /// Whether the server said last that a transaction is open.
+  bool in_transaction() const;
   /// Asks the server for a sign of life. Throws Error(cancelled) on a stop.
   bool is_alive();
   /// Gives the connection up at once, without waiting for what the server still sends.
@@ -139,6 +146,7 @@ class Session {
   static int wait(my_socket socket, my_bool for_reading, int timeout_milliseconds);
   struct Waiting;
   static thread_local Waiting* current;
+  static thread_local bool timed_out;  ///< how the last wait of this thread ended
 
   Target target_;
   std::stop_token stop_;

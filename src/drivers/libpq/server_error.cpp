@@ -55,6 +55,17 @@ ErrorKind kind_of(std::string_view sqlstate) {
   return kind;
 }
 
+std::string one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool blank = c == '\n' || c == '\t' || c == ' ';
+    if (!blank) out += c;
+    else if (!out.empty() && out.back() != ' ') out += ' ';
+  }
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
 std::string without_values(std::string_view sqlstate, std::string_view message) {
   // Only data exceptions quote values; elsewhere the quotes hold names, which help.
   if (!sqlstate.starts_with("22")) return std::string(message);
@@ -73,7 +84,7 @@ ServerError server_error(const PGresult* result) {
   error.sqlstate = field(result, PG_DIAG_SQLSTATE);
   if (error.sqlstate.empty()) error.sqlstate = "08006";
   error.message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (error.message.empty()) error.message = PQresultErrorMessage(result);
+  if (error.message.empty()) error.message = one_line(PQresultErrorMessage(result));
   error.message = shortened(without_values(error.sqlstate, error.message), 500);
   error.hint = shortened(field(result, PG_DIAG_MESSAGE_HINT), 300);
   error.schema = field(result, PG_DIAG_SCHEMA_NAME);

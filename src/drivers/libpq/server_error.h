@@ -25,6 +25,9 @@ struct ServerError {
 /// What happens next after a SQLSTATE, whatever statement it came from.
 ErrorKind kind_of(std::string_view sqlstate);
 
+/// libpq's own messages may have several lines, indented.
+std::string one_line(std::string_view text);
+
 /// Of a result that is an error.
 ServerError server_error(const PGresult* result);
 

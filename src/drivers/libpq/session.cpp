@@ -30,25 +30,13 @@ constexpr const char* kSettings =
     "SET idle_in_transaction_session_timeout = '15min';"
     "SET jit = off;";
 
-/// One line: libpq's own messages may have several, indented.
-std::string trimmed(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    const bool blank = c == '\n' || c == '\t' || c == ' ';
-    if (!blank) out += c;
-    else if (!out.empty() && out.back() != ' ') out += ' ';
-  }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
-  return out;
-}
-
 /// The message of a failed login without the parts that verbose mode adds.
 std::string readable(std::string message, const std::string& sqlstate) {
   if (const auto location = message.find("\nLOCATION:"); location != std::string::npos)
     message.resize(location);
   if (const auto code = message.find(":  " + sqlstate + ": "); !sqlstate.empty() && code != std::string::npos)
     message.replace(code, sqlstate.size() + 5, ": ");
-  return trimmed(message);
+  return one_line(message);
 }
 
 std::string authorities_of(const Target& target) {
@@ -77,7 +65,9 @@ Error login_error(const Target& target, const std::string& message) {
             "PostgreSQL {} does not offer TLS: {}; set up TLS there, or \"tls: disable\" if the way to it "
             "is safe",
             target.place(), said)};
-  if (sqlstate.empty() && (says("certificate") || says("SSL error")))
+  // A handshake that the network cut off is no wrong setting.
+  const bool cut_off = says("unexpected eof") || says("EOF detected") || says("SYSCALL");
+  if (sqlstate.empty() && (says("certificate") || (says("SSL error") && !cut_off)))
     return {ErrorKind::bad_config,
             fmt::format(
                 "the TLS certificate of PostgreSQL {} is not accepted: {}; name the authority that signed it "
@@ -114,6 +104,7 @@ std::size_t Rows::affected() const {
 }
 
 Session::Session(const Target& target, std::stop_token stop) : target_(target), stop_(std::move(stop)) {
+  set_patience(patience_);
   connect();
   usable_ = true;
   if (target_.effective_tls() != Tls::disable && !is_encrypted())
@@ -203,7 +194,7 @@ void Session::connection_lost() {
     thrown_ = refused_;
     give_up(kind_of(refused_->sqlstate), refused_->sentence());
   }
-  const std::string said = handle_ ? trimmed(PQerrorMessage(handle_.get())) : "";
+  const std::string said = handle_ ? one_line(PQerrorMessage(handle_.get())) : "";
   give_up(ErrorKind::unavailable, said.empty() ? "the connection was lost" : said);
 }
 
@@ -230,7 +221,9 @@ void Session::wait(bool for_writing) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left <= 0ms)
-      give_up(ErrorKind::unavailable, fmt::format("the server was silent for {} s", patience_ / 1s));
+      give_up(ErrorKind::unavailable,
+              fmt::format("the server was silent for {} s (silence_timeout), so the connection was given up",
+                          patience_ / 1s));
     pollfd waiting{PQsocket(handle_.get()), static_cast<short>(for_writing ? POLLIN | POLLOUT : POLLIN), 0};
     if (poll(&waiting, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, kWakeUp).count())) <= 0)
       continue;

@@ -67,7 +67,12 @@ class Session {
   bool in_transaction() const { return usable_ && PQtransactionStatus(handle_.get()) != PQTRANS_IDLE; }
   /// A parameter that the server reports, as `server_encoding`; empty when it does not.
   std::string parameter(const char* name) const;
-  void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
+  /// From now on waits answer to this one.
+  void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
+  /// Counts unless the target names a `silence_timeout`.
+  void set_patience(std::chrono::milliseconds patience) {
+    patience_ = target_.silence_timeout.value_or(patience);
+  }
 
   /// Runs statements separated by semicolons; the last one's rows. Throws Error by `kind_of`.
   Rows execute(const std::string& sql);

@@ -28,6 +28,8 @@ struct Target {
   std::string ca_file;     ///< empty: the system's
   std::string application_name = "syncflow";
   std::chrono::milliseconds connect_timeout{15'000};
+  /// How long the server may say nothing while it is waited for; empty: what each use of a Session allows.
+  std::optional<std::chrono::milliseconds> silence_timeout;
   /// Further libpq keywords, as `channel_binding`.
   std::map<std::string, std::string> more;
 

@@ -12,6 +12,8 @@
 namespace syncflow::mysql {
 namespace {
 
+constexpr long kMostSilentSeconds = 86'400;
+
 Tls parse_tls(const std::string& text) {
   if (text == "disable") return Tls::disable;
   return text == "require" ? Tls::require : Tls::verify;
@@ -99,6 +101,8 @@ std::vector<OptionSpec> option_specs() {
       spec("timezone", OptionKind::text,
            "Of DATETIMEs, which have none: UTC, +02:00 or a name such as Europe/Berlin.", "UTC"),
       spec("max_connections", OptionKind::number, "How many connections may be open at once.", "no limit"),
+      spec("silence_timeout", OptionKind::number,
+           "Seconds that the server may say nothing before the connection is given up.", "900"),
   };
   for (OptionSpec& each : specs)
     if (each.name == "tls") each.choices = {"disable", "require", "verify"};
@@ -124,6 +128,13 @@ Settings parse_settings(const Options& options) {
                 "ca_file is given, but no certificate is checked: set \"tls: verify\" or leave it out");
   check_ca_file(target.ca_file);
   if (options.has("timezone")) settings.zone = Zone::parse(options.get("timezone"));
+  if (options.has("silence_timeout")) {
+    const long seconds = options.number("silence_timeout", 0);
+    if (seconds < 1 || seconds > kMostSilentSeconds)
+      throw Error(ErrorKind::bad_config, fmt::format("silence_timeout is {}; it must be 1 to {} seconds",
+                                                     seconds, kMostSilentSeconds));
+    target.silence_timeout = std::chrono::seconds(seconds);
+  }
   const long most = options.number("max_connections", 2);
   if (most < 2)
     throw Error(ErrorKind::bad_config,

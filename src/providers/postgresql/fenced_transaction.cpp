@@ -83,14 +83,19 @@ void FencedTransaction::fit_into_lease() {
 }
 
 void FencedTransaction::commit() {
+  bool asked = false;
   try {
     fit_into_lease();
     failpoint("destination.before_commit");
+    asked = true;
     session_.execute("COMMIT");
-  } catch (const Error&) {
+  } catch (const Error& error) {
     // What the server ended because its time was over is told as that.
     fence_.check();
-    throw;
+    if (!asked || session_.usable()) throw;
+    throw Error(error.kind(), fmt::format("{}; COMMIT was not answered: its rows are there or not, and are "
+                                          "written again",
+                                          error.what()));
   }
 }
 

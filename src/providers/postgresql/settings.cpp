@@ -17,6 +17,8 @@
 namespace syncflow::postgresql {
 namespace {
 
+constexpr long kMostSilentSeconds = 86'400;
+
 libpq::Tls parse_tls(const std::string& text) {
   if (text == "disable") return libpq::Tls::disable;
   if (text == "require") return libpq::Tls::require;
@@ -163,6 +165,9 @@ std::vector<OptionSpec> option_specs() {
       spec("timezone", OptionKind::text, "of times without a zone: a name as Europe/Berlin, or +02:00",
            "what the server assumes for this login"),
       spec("max_connections", OptionKind::number, "how many connections may be open at once", "no limit"),
+      spec("silence_timeout", OptionKind::number,
+           "seconds that the server may say nothing before the connection is given up",
+           "900 while rows are read, 120 while they are written"),
   };
   for (OptionSpec& each : specs)
     if (each.name == "tls") each.choices = {"disable", "require", "verify"};
@@ -186,6 +191,13 @@ Settings parse_settings(const Options& options) {
   if (!options.get("schema").empty()) settings.schema = options.get("schema");
   if (options.has("timezone")) settings.zone = parse_zone(options.get("timezone"));
   if (!settings.zone.ahead) check_zone_name(settings.zone.name);
+  if (options.has("silence_timeout")) {
+    const long seconds = options.number("silence_timeout", 0);
+    if (seconds < 1 || seconds > kMostSilentSeconds)
+      throw Error(ErrorKind::bad_config, fmt::format("silence_timeout is {}; it must be 1 to {} seconds",
+                                                     seconds, kMostSilentSeconds));
+    target.silence_timeout = std::chrono::seconds(seconds);
+  }
   if (options.number("max_connections", 2) < 2)
     throw Error(ErrorKind::bad_config,
                 "max_connections must be at least 2: one to read or write, one to look for changes");

@@ -227,7 +227,21 @@ CREATE TABLE sync_mappings (
   appending         boolean NOT NULL,
   generation        bigint NOT NULL,
   outgrown_since    timestamptz,
+  -- When both sides' keys were last compared to the end, and what that found.
+  reconciled_at     timestamptz,
+  reconciled        text NOT NULL DEFAULT '',
+  -- 0: off, 1: deletes are held back, 2: a person let them pass.
+  brake             integer NOT NULL DEFAULT 0,
   UNIQUE (sync_id, mapping)
+);
+
+-- Sets of keys, by the hashes of their cells. key_set 0: keys that the mapping wrote into a table of others.
+-- 1: keys whose removal the brake holds back.
+CREATE TABLE sync_keys (
+  mapping_id bigint NOT NULL,
+  key_set    integer NOT NULL,
+  key_hash   uuid NOT NULL,
+  PRIMARY KEY (mapping_id, key_set, key_hash)
 );
 
 -- What was last applied for a key: hashes of the key and of the row.

@@ -120,6 +120,7 @@ DECLARE
   v_after timestamptz;
   v_job data_sync_jobs;
   v_resync boolean;
+  v_says_more boolean;
   v_changed boolean := true;
   v_created boolean := false;
 BEGIN
@@ -152,11 +153,12 @@ BEGIN
     v_created := true;
   ELSE
     v_resync := p_trigger = 'resync' AND v_job."trigger" <> 'resync';
-    v_changed := v_resync OR p_priority > v_job.priority OR v_after < v_job.run_after;
+    v_says_more := v_job.payload::text = '{}' AND p_payload <> '{}';
+    v_changed := v_resync OR v_says_more OR p_priority > v_job.priority OR v_after < v_job.run_after;
     IF v_changed THEN
       UPDATE data_sync_jobs j
       SET "trigger" = CASE WHEN v_resync THEN p_trigger ELSE j."trigger" END,
-          payload = CASE WHEN v_resync THEN syncflow_payload(p_payload) ELSE j.payload END,
+          payload = CASE WHEN v_resync OR v_says_more THEN syncflow_payload(p_payload) ELSE j.payload END,
           priority = greatest(j.priority, p_priority), run_after = least(j.run_after, v_after), updated_at = v_now
       WHERE j.seq = v_job.seq RETURNING * INTO v_job;
     END IF;

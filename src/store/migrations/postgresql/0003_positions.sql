@@ -86,6 +86,7 @@ BEGIN
   DELETE FROM sync_runs r WHERE r.sync_id = p_sync;
   DELETE FROM sync_row_errors e WHERE e.sync_id = p_sync;
   DELETE FROM sync_rows w USING sync_mappings m WHERE w.mapping_id = m.id AND m.sync_id = p_sync;
+  DELETE FROM sync_keys k USING sync_mappings m WHERE k.mapping_id = m.id AND m.sync_id = p_sync;
   DELETE FROM sync_mappings m WHERE m.sync_id = p_sync;
   DELETE FROM sync_definitions d WHERE d.id = p_sync;
   RETURN FOUND;
@@ -99,7 +100,7 @@ BEGIN
   UPDATE sync_rows w SET row_hash = '00000000-0000-0000-0000-000000000000'
   FROM sync_mappings m WHERE w.mapping_id = m.id AND m.sync_id = p_sync;
   UPDATE sync_state t SET starts_over = false WHERE t.sync_id = p_sync;
-  UPDATE sync_mappings m SET position = '', appending = false WHERE m.sync_id = p_sync;
+  UPDATE sync_mappings m SET position = '', appending = false, reconciled_at = NULL WHERE m.sync_id = p_sync;
 END
 $$;
 
@@ -123,9 +124,14 @@ $$;
 CREATE FUNCTION syncflow_commit(
   p_sync text, p_run text, p_owner text, p_epoch bigint, p_call text, p_mapping text, p_position bytea, p_data text,
   p_shape text, p_owned boolean, p_appending boolean, p_generation bigint, p_outgrown timestamptz,
+  p_reconciled_at timestamptz, p_reconciled text, p_brake integer,
   p_clear_all boolean, p_forgotten uuid[], p_keys uuid[], p_hashes uuid[], p_generations bigint[], p_key_texts bytea[],
   p_forget_below bigint, p_cleared bytea[], p_ids text[], p_tables text[], p_refused bytea[], p_fields text[],
-  p_reasons text[], p_refused_hashes uuid[], p_figures bigint[], p_now timestamptz, p_again boolean)
+  p_reasons text[], p_refused_hashes uuid[],
+  -- Changes of key sets in their order: of each its set and whether that is emptied first; of each key the change it
+  -- belongs to, counted from 1.
+  p_sets integer[], p_set_clears boolean[], p_set_added uuid[], p_set_added_of integer[], p_set_removed uuid[],
+  p_set_removed_of integer[], p_figures bigint[], p_now timestamptz, p_again boolean)
 RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
@@ -136,15 +142,18 @@ BEGIN
   IF p_again AND EXISTS (SELECT FROM sync_runs r WHERE r.id = p_run AND r.last_call = p_call) THEN RETURN; END IF;
   v_now := syncflow_require_lease(p_sync, p_run, p_owner, p_epoch, p_now);
   INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, owned, appending,
-                            generation, outgrown_since)
-  VALUES (p_sync, p_mapping, p_position, p_data, p_shape, p_owned, p_appending, p_generation, p_outgrown)
+                            generation, outgrown_since, reconciled_at, reconciled, brake)
+  VALUES (p_sync, p_mapping, p_position, p_data, p_shape, p_owned, p_appending, p_generation, p_outgrown,
+          p_reconciled_at, p_reconciled, p_brake)
   ON CONFLICT (sync_id, mapping) DO UPDATE SET position = excluded.position,
     fingerprint_data = excluded.fingerprint_data, fingerprint_shape = excluded.fingerprint_shape,
     owned = excluded.owned, appending = excluded.appending, generation = excluded.generation,
-    outgrown_since = excluded.outgrown_since
+    outgrown_since = excluded.outgrown_since, reconciled_at = excluded.reconciled_at,
+    reconciled = excluded.reconciled, brake = excluded.brake
   RETURNING id INTO v_mapping;
   IF p_clear_all THEN
     DELETE FROM sync_rows w WHERE w.mapping_id = v_mapping;
+    DELETE FROM sync_keys k WHERE k.mapping_id = v_mapping;
     DELETE FROM sync_row_errors e WHERE e.sync_id = p_sync AND e.mapping = p_mapping;
   END IF;
   IF cardinality(p_forgotten) > 0 THEN
@@ -180,6 +189,16 @@ BEGIN
         row_hash = excluded.row_hash;
     END LOOP;
   END IF;
+  FOR i IN 1 .. cardinality(p_sets) LOOP
+    IF p_set_clears[i] THEN
+      DELETE FROM sync_keys k WHERE k.mapping_id = v_mapping AND k.key_set = p_sets[i];
+    END IF;
+    INSERT INTO sync_keys(mapping_id, key_set, key_hash)
+    SELECT v_mapping, p_sets[i], a.key_hash FROM unnest(p_set_added, p_set_added_of) AS a(key_hash, change)
+    WHERE a.change = i ON CONFLICT DO NOTHING;
+    DELETE FROM sync_keys k USING unnest(p_set_removed, p_set_removed_of) AS r(key_hash, change)
+    WHERE r.change = i AND k.mapping_id = v_mapping AND k.key_set = p_sets[i] AND k.key_hash = r.key_hash;
+  END LOOP;
   UPDATE sync_runs r
   SET read = r.read + p_figures[1], written = r.written + p_figures[2], deleted = r.deleted + p_figures[3],
       unchanged = r.unchanged + p_figures[4], filtered = r.filtered + p_figures[5],
@@ -205,7 +224,8 @@ BEGIN
 END
 $$;
 
--- Forgets some jobs or runs that finished before a time; returns how many.
+-- Forgets some jobs or runs that finished before a time; returns how many. How a sync's last run ended says whether
+-- what is known of its rows can be trusted, however long ago that was: it stays.
 CREATE FUNCTION syncflow_sweep_jobs(p_before timestamptz, p_limit integer) RETURNS bigint LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -227,6 +247,7 @@ DECLARE
 BEGIN
   SELECT array_agg(n.seq) INTO v_seqs FROM (
     SELECT r.seq FROM sync_runs r WHERE r.finished_at < p_before AND r.status <> 'processing'
+      AND r.seq < (SELECT max(l.seq) FROM sync_runs l WHERE l.sync_id = r.sync_id)
     ORDER BY r.finished_at LIMIT p_limit FOR UPDATE SKIP LOCKED) n;
   DELETE FROM sync_run_jobs rj WHERE rj.run_seq = ANY(v_seqs);
   DELETE FROM sync_runs r WHERE r.seq = ANY(v_seqs);
