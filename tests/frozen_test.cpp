@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <csignal>
 #include <random>
 #include <thread>
@@ -142,8 +141,7 @@ class FrozenAtRandom : public Frozen, public ::testing::WithParamInterface<Syste
     begin_on_shared_store(GetParam());
     add_items(1, 300, "first");
     add_tags(1, 30);
-    std::atomic<bool> stop = false;
-    std::jthread writer([&] { write_until(stop); });
+    std::jthread writer([&](std::stop_token stop) { write_until(std::move(stop)); });
     Service services[] = {serve(), serve()};
     std::mt19937 random(static_cast<unsigned>(times));
     for (int n = 0; n < times; ++n) {
@@ -154,7 +152,7 @@ class FrozenAtRandom : public Frozen, public ::testing::WithParamInterface<Syste
       std::this_thread::sleep_for(kLease + std::chrono::milliseconds(random() % 1500));
       process.signal(SIGCONT);
     }
-    stop = true;
+    writer.request_stop();
     writer.join();
     for (Service& service : services) EXPECT_EQ(service.stop(), Exit{0});
     run_syncs();
@@ -164,9 +162,9 @@ class FrozenAtRandom : public Frozen, public ::testing::WithParamInterface<Syste
   }
 
  private:
-  void write_until(const std::atomic<bool>& stop) {
+  void write_until(std::stop_token stop) {
     const auto session = source_database_->log_in();
-    for (int n = 0; !stop; ++n) {
+    for (int n = 0; !stop.stop_requested(); ++n) {
       session->execute(
           fmt::format("UPDATE items SET name = 'write {}', updated_at = clock_timestamp() WHERE id % 20 = {}",
                       n, n % 20));

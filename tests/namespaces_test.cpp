@@ -73,8 +73,7 @@ class FiveHosts : public ManyTables {
   }
 
   void survive(const std::vector<Cut>& cuts, std::chrono::milliseconds length) {
-    std::atomic<bool> stop = false;
-    std::jthread writer([&] { write_until(stop); });
+    std::jthread writer([&](std::stop_token stop) { write_until(std::move(stop)); });
     Service first = serve_on("worker1", -2500ms);
     Service second = serve_on("worker2", 2500ms);
     for (const Cut& cut : cuts) {
@@ -86,7 +85,7 @@ class FiveHosts : public ManyTables {
       network_->heal(cut.worker, cut.other);
       network_->heal(cut.other, cut.worker);
     }
-    stop = true;
+    writer.request_stop();
     writer.join();
     first.process.wait_until(
         "both ends are equal", [&] { return differences().empty(); }, 120s);

@@ -90,10 +90,10 @@ void ManyTables::rename(const std::string& table, const std::string& condition, 
                                name, condition));
 }
 
-void ManyTables::write_until(const std::atomic<bool>& stop) {
+void ManyTables::write_until(std::stop_token stop) {
   const auto session = source_database_->log_in();
   std::mt19937 random(7);
-  for (int n = 0; !stop; ++n) {
+  for (int n = 0; !stop.stop_requested(); ++n) {
     const int sync = static_cast<int>(random() % static_cast<unsigned>(n % 4 == 0 ? syncs_ : syncs_ / 2));
     session->execute(
         fmt::format("UPDATE {} SET name = 'write {}', updated_at = clock_timestamp() WHERE id % 10 = {}",

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "support/database.h"
@@ -22,7 +22,7 @@ class ManyTables : public Scenario {
   /// Changes the rows of a table for which the condition holds.
   void rename(const std::string& table, const std::string& condition, const std::string& name);
   /// Writes to the tables of the large team all the time, to one of the others now and then.
-  void write_until(const std::atomic<bool>& stop);
+  void write_until(std::stop_token stop);
 
   /// A query of the store, as a text.
   std::string claims_of(const std::string& table) const;

