@@ -112,7 +112,7 @@ $$;
 CREATE FUNCTION syncflow_enqueue(p_sync text, p_job text, p_trigger text, p_priority integer, p_payload text,
                                  p_now timestamptz, p_again boolean)
 RETURNS TABLE (created boolean, job syncflow_job) LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   v_now timestamptz;
   v_state sync_state;
@@ -333,7 +333,7 @@ $$;
 CREATE FUNCTION syncflow_claim(p_owner text, p_run text, p_lease_us bigint, p_only text[], p_now timestamptz,
                                p_again boolean)
 RETURNS TABLE (epoch bigint, attempt integer, sync syncflow_syncs, job syncflow_job) LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   v_now timestamptz := coalesce(p_now, clock_timestamp());
   v_sync text;
@@ -379,7 +379,7 @@ CREATE FUNCTION syncflow_finish(p_sync text, p_run text, p_owner text, p_epoch b
                                 p_error text, p_wait_us bigint, p_strategy text, p_tables text, p_hold_kind text,
                                 p_hold_reason text, p_hold_since timestamptz, p_now timestamptz, p_again boolean)
 RETURNS void LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
   v_now timestamptz;
   v_until timestamptz;
