@@ -3,16 +3,21 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <charconv>
 
 #include "api/guard.h"
+#include "api/metrics_page.h"
+#include "api/openapi.h"
 #include "api/router.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/text.h"
 #include "core/uuid.h"
+#include "engine/counting.h"
 #include "engine/json_view.h"
 
 namespace syncflow::api {
@@ -34,8 +39,7 @@ std::string in_lower_case(std::string text) {
 }
 
 std::string checked_uuid(const std::string& text, std::string_view name) {
-  if (!is_uuid(text))
-    throw Error(ErrorKind::bad_config, fmt::format("{} must be a UUID, not \"{}\"", name, shortened(text)));
+  if (!is_uuid(text)) throw BadRequest(fmt::format("{} must be a UUID, not \"{}\"", name, shortened(text)));
   return in_lower_case(text);
 }
 
@@ -52,7 +56,7 @@ std::size_t limit_of(const Query& query) {
   std::size_t limit = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), limit);
   if (problem != std::errc() || end != text.data() + text.size() || limit == 0)
-    throw Error(ErrorKind::bad_config, fmt::format("limit must be a number from 1 to {}", kMostOnAPage));
+    throw BadRequest(fmt::format("limit must be a number from 1 to {}", kMostOnAPage));
   return std::min(limit, kMostOnAPage);
 }
 
@@ -72,18 +76,16 @@ auto on_page(const Page& page, List list) {
     return list(page);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::bad_config || page.cursor.empty()) throw;
-    throw Error(ErrorKind::bad_config,
-                fmt::format("cursor is \"{}\"; it must be what the page before gave as next",
-                            shortened(page.cursor)));
+    throw BadRequest(fmt::format("cursor is \"{}\"; it must be what the page before gave as next",
+                                 shortened(page.cursor)));
   }
 }
 
 std::string checked_status(const Query& query) {
   const std::string status = query.get("status");
   if (!status.empty() && !job_status_named(status))
-    throw Error(ErrorKind::bad_config,
-                fmt::format("status is \"{}\"; it must be pending, processing, completed or failed",
-                            shortened(status)));
+    throw BadRequest(fmt::format("status is \"{}\"; it must be pending, processing, completed or failed",
+                                 shortened(status)));
   return status;
 }
 
@@ -102,17 +104,16 @@ std::optional<Response> refuse_type(const Request& request) {
 boost::json::object json_body(const Request& request) {
   boost::json::error_code broken;
   boost::json::value body = boost::json::parse(request.body, broken);
-  if (broken) throw Error(ErrorKind::bad_config, "the body is not JSON: " + broken.message());
-  if (!body.is_object()) throw Error(ErrorKind::bad_config, "the body must be a JSON object");
+  if (broken) throw BadRequest("the body is not JSON: " + broken.message());
+  if (!body.is_object()) throw BadRequest("the body must be a JSON object");
   return std::move(body.as_object());
 }
 
 std::string uuid_member(const boost::json::object& body, std::string_view name) {
   const boost::json::value* member = body.if_contains(name);
   if (member == nullptr || member->is_null())
-    throw Error(ErrorKind::bad_config, fmt::format("the member {} is missing; it must be a UUID", name));
-  if (!member->is_string())
-    throw Error(ErrorKind::bad_config, fmt::format("{} must be a UUID in a string", name));
+    throw BadRequest(fmt::format("the member {} is missing; it must be a UUID", name));
+  if (!member->is_string()) throw BadRequest(fmt::format("{} must be a UUID in a string", name));
   return checked_uuid(std::string(member->as_string()), name);
 }
 
@@ -127,19 +128,43 @@ Response listed(std::string_view name, const Listed<T>& found, Show show) {
                                                                      : boost::json::value(found.next)}});
 }
 
-/// What is thrown, as an answer. Everything a person can mend is said; a bug is said in the log only.
+/// The method as a metric shows it: clients may send any word.
+std::string_view counted_method(std::string_view method) {
+  static constexpr std::array<std::string_view, 7> kKnown = {"GET",   "HEAD",   "POST",   "PUT",
+                                                             "PATCH", "DELETE", "OPTIONS"};
+  const auto* known = std::find(kKnown.begin(), kKnown.end(), method);
+  return known == kKnown.end() ? "other" : *known;
+}
+
+/// For the log; empty: no job, or an id that is none.
+std::string job_named_by(const Request& request, std::string_view pattern) {
+  static constexpr std::string_view kJobs = "/jobs/";
+  if (pattern.substr(0, kJobs.size()) != kJobs) return "";
+  const std::string_view rest = request.path().substr(kJobs.size());
+  std::string id(rest.substr(0, rest.find('/')));
+  return is_uuid(id) ? id : "";
+}
+
+/// What is thrown, as an answer. What the caller can mend is said, and what passes by itself; the rest in the log.
 Response failure(const Error& error) {
+  if (dynamic_cast<const BadRequest*>(&error) != nullptr) return problem(400, error.what());
+  count_failure(error.kind(), "request");
+  const std::string kind(name_of(error.kind()));
   switch (error.kind()) {
-    case ErrorKind::bad_config: return problem(400, error.what());
-    case ErrorKind::not_found: return problem(404, error.what());
     case ErrorKind::unavailable:
     case ErrorKind::conflict:
+    case ErrorKind::rate_limited:
     case ErrorKind::cancelled:
-      log::warn("A request could not be answered for now.", {{"error", error.what()}});
+      log::warn("A request could not be answered for now.", {{"error", error.what()}, {"kind", kind}});
       return problem(503, error.what());
+    case ErrorKind::bad_config:
+    case ErrorKind::not_found:
+    case ErrorKind::unauthorized:
+    case ErrorKind::forbidden:
+      log::error("The store cannot be used.", {{"error", error.what()}, {"kind", kind}});
+      return problem(503, "the store cannot be used; the service's log says why");
     default:
-      log::error("A request failed.",
-                 {{"error", error.what()}, {"kind", std::string(name_of(error.kind()))}});
+      log::error("A request failed.", {{"error", error.what()}, {"kind", kind}});
       return problem(500, "the service failed at this request; its log says why");
   }
 }
@@ -151,27 +176,35 @@ class Handlers {
         providers_(backend.providers),
         connections_(backend.connections),
         guard_(std::move(backend.key)) {
-    const auto bind = [this](auto member) {
-      return [this, member](const Request& request, const std::string& id) {
-        return (this->*member)(request, id);
-      };
-    };
-    router_.add("GET", "/hello", bind(&Handlers::hello));
-    router_.add("GET", "/healthz", bind(&Handlers::alive));
-    router_.add("GET", "/readyz", bind(&Handlers::ready));
-    router_.add("GET", "/syncs", bind(&Handlers::syncs));
-    router_.add("GET", "/syncs/{id}", bind(&Handlers::sync));
-    router_.add("GET", "/jobs", bind(&Handlers::jobs));
-    router_.add("POST", "/jobs", bind(&Handlers::create_job));
-    router_.add("GET", "/jobs/{id}", bind(&Handlers::job));
-    router_.add("POST", "/jobs/{id}/retry", bind(&Handlers::retry));
-    router_.add("POST", "/jobs/{id}/cancel", bind(&Handlers::cancel));
-    router_.add("GET", "/runs", bind(&Handlers::runs));
-    router_.add("GET", "/connections", bind(&Handlers::connections));
-    router_.add("GET", "/quarantine", bind(&Handlers::quarantine));
+    for (const Answering& each : kAnswering)
+      router_.add(each.method, each.pattern,
+                  [this, answers = each.answers](const auto& request, const auto& id) {
+                    return (this->*answers)(request, id);
+                  });
   }
 
   Response handle(const Request& request) const {
+    const auto began = store_.clock().monotonic();
+    const std::string_view pattern = router_.pattern_of(request.path());
+    const std::string route(pattern.empty() ? "none" : pattern);
+    const log::Scope scope{{"route", route}, {"job", job_named_by(request, pattern)}};
+    Response response = answered(request);
+    const auto time = store_.clock().monotonic() - began;
+    const std::string_view method = counted_method(request.method);
+    metrics::count(metrics::Counter::http_requests, {route, method, std::to_string(response.status)});
+    metrics::observe(metrics::Timing::http_request, time, {route, method});
+    return response;
+  }
+
+  struct Answering {
+    const char* method;
+    const char* pattern;
+    Response (Handlers::*answers)(const Request&, const std::string&) const;
+  };
+  static const std::array<Answering, 15> kAnswering;
+
+ private:
+  Response answered(const Request& request) const {
     if (std::optional<Response> refused = guard_.refuse(request)) return *refused;
     try {
       return router_.route(request);
@@ -182,7 +215,6 @@ class Handlers {
     }
   }
 
- private:
   Response hello(const Request& request, const std::string&) const {
     boost::json::object input;
     const Query query(request);
@@ -198,6 +230,19 @@ class Handlers {
   Response ready(const Request&, const std::string&) const {
     store_.ping();
     return answer(200, boost::json::object{{"status", "ready"}});
+  }
+
+  Response scrape(const Request&, const std::string&) const {
+    Response response;
+    response.content_type = kMetricsType;
+    response.body = metrics_page(store_);
+    return response;
+  }
+
+  Response openapi(const Request&, const std::string&) const {
+    Response response;
+    response.body = openapi_document();
+    return response;
   }
 
   Response syncs(const Request& request, const std::string&) const {
@@ -348,7 +393,31 @@ class Handlers {
   Router router_;
 };
 
+const std::array<Handlers::Answering, 15> Handlers::kAnswering = {{
+    {"GET", "/hello", &Handlers::hello},
+    {"GET", "/healthz", &Handlers::alive},
+    {"GET", "/readyz", &Handlers::ready},
+    {"GET", "/metrics", &Handlers::scrape},
+    {"GET", "/openapi.json", &Handlers::openapi},
+    {"GET", "/syncs", &Handlers::syncs},
+    {"GET", "/syncs/{id}", &Handlers::sync},
+    {"GET", "/jobs", &Handlers::jobs},
+    {"POST", "/jobs", &Handlers::create_job},
+    {"GET", "/jobs/{id}", &Handlers::job},
+    {"POST", "/jobs/{id}/retry", &Handlers::retry},
+    {"POST", "/jobs/{id}/cancel", &Handlers::cancel},
+    {"GET", "/runs", &Handlers::runs},
+    {"GET", "/connections", &Handlers::connections},
+    {"GET", "/quarantine", &Handlers::quarantine},
+}};
+
 }  // namespace
+
+std::vector<Route> routes() {
+  std::vector<Route> all;
+  for (const auto& each : Handlers::kAnswering) all.push_back({each.method, each.pattern});
+  return all;
+}
 
 Handler make_handler(Backend backend) {
   auto handlers = std::make_shared<Handlers>(std::move(backend));

@@ -17,7 +17,13 @@ struct Backend {
   Secret key;
 };
 
-/// The API of docs/api.md. Thread-safe.
+/// Method and path pattern of everything that is answered.
+struct Route {
+  std::string method, pattern;
+};
+std::vector<Route> routes();
+
+/// The API of docs/api.md. Thread-safe. Counts requests in core/metrics.h.
 Handler make_handler(Backend backend);
 
 }  // namespace syncflow::api

@@ -394,6 +394,67 @@ TEST_F(Api, LetsOnlyThisMachineInWithoutAKeyAndOnlyTheKeyWithOne) {
       200);
 }
 
+TEST_F(Api, AnswersWhatIsNestedWithoutEndLikeAnyOtherMistake) {
+  for (const std::string& opening : {std::string("["), std::string("{\"a\":")}) {
+    std::string deep = "{\"syncId\":";
+    for (int i = 0; i < 100'000; ++i) deep += opening;
+    const Response refused = ask("POST", "/jobs", deep);
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_THAT(sentence(refused), HasSubstr("not JSON"));
+  }
+}
+
+TEST_F(Api, SpeaksUtf8WhateverItIsTold) {
+  const Sync sync = add("customers");
+  store_->set_hold(sync.id, {"unauthorized", "the server says: caf\xe9", clock_.now()});
+  EXPECT_THAT(sentence(post_job(sync.id)), HasSubstr("caf\xef\xbf\xbd"));
+  EXPECT_THAT(ask("GET", "/syncs").body, HasSubstr("caf\xef\xbf\xbd"));
+  EXPECT_EQ(ask("POST", "/jobs", "{\"syncId\":\"\xff\"}").status, 400);
+}
+
+TEST_F(Api, SaysThatTheStoreCannotBeReachedAndWhenToComeBack) {
+  std::filesystem::remove_all(folder_);
+  for (const char* target :
+       {"/readyz", "/syncs", "/jobs", "/runs", "/quarantine", "/jobs/0b8f5a1e-0000-4000-8000-000000000001"}) {
+    const Response away = ask("GET", target);
+    EXPECT_EQ(away.status, 503) << target << away.body;
+    sentence(away);
+    EXPECT_THAT(away.headers, ElementsAre(std::pair<std::string, std::string>("Retry-After", "5")));
+  }
+  EXPECT_EQ(ask("GET", "/healthz").status, 200);
+  const Response metrics = ask("GET", "/metrics");
+  EXPECT_EQ(metrics.status, 200);
+  EXPECT_THAT(metrics.body, HasSubstr("\nsyncflow_store_up 0\n"));
+}
+
+TEST_F(Api, ShowsMetricsToWhoeverHasTheKey) {
+  const Handler guarded = make_handler({*store_, providers_, connections_, Secret("the key")});
+  EXPECT_EQ(guarded({"GET", "/metrics", {{"host", "example.org"}}, ""}).status, 401);
+  EXPECT_EQ(guarded({"GET", "/openapi.json", {{"host", "example.org"}}, ""}).status, 401);
+  const Response shown =
+      guarded({"GET", "/metrics", {{"host", "example.org"}, {"authorization", "Bearer the key"}}, ""});
+  EXPECT_EQ(shown.status, 200);
+  EXPECT_EQ(shown.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(ask("HEAD", "/metrics").status, 200);
+  EXPECT_EQ(ask("POST", "/metrics").status, 405);
+}
+
+TEST_F(Api, CountsRequestsByPatternsOfWhichThereAreFew) {
+  const std::string job = "0b8f5a1e-0000-4000-8000-000000000001";
+  ask("GET", "/jobs/" + job);
+  ask("GET", "/jobs/" + job + "?limit=7");
+  ask("BREW", "/jobs");
+  ask("GET", "/no/such/path/" + job);
+  const std::string text = ask("GET", "/metrics").body;
+  EXPECT_THAT(text,
+              HasSubstr(R"(syncflow_http_requests_total{method="GET",route="/jobs/{id}",status="404"} )"));
+  EXPECT_THAT(text, HasSubstr(R"(syncflow_http_requests_total{method="other",route="/jobs",status="405"} )"));
+  EXPECT_THAT(text, HasSubstr(R"(syncflow_http_requests_total{method="GET",route="none",status="404"} )"));
+  EXPECT_THAT(text,
+              HasSubstr(R"(syncflow_http_request_duration_seconds_count{method="GET",route="/jobs/{id}"} )"));
+  EXPECT_EQ(text.find(job), std::string::npos);
+}
+
 TEST_F(Api, WorksOverASocket) {
   const Sync sync = add("customers");
   Server server({"127.0.0.1", 0}, handler_, clock_);

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "core/error.h"
+#include "core/secrets.h"
 #include "core/text.h"
 
 namespace syncflow::api {
@@ -14,8 +15,7 @@ std::string unescaped(std::string_view escape) {
   try {
     return from_hex(escape.substr(1));
   } catch (const Error&) {
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is no escape; a % itself is written %25", repaired_utf8(escape)));
+    throw BadRequest(fmt::format("\"{}\" is no escape; a % itself is written %25", repaired_utf8(escape)));
   }
 }
 
@@ -31,10 +31,10 @@ std::string decoded(std::string_view text) {
       out += unescaped(text.substr(i, 3));
       i += 2;
     } else {
-      throw Error(ErrorKind::bad_config, "it ends inside a % escape");
+      throw BadRequest("it ends inside a % escape");
     }
   }
-  if (!is_utf8(out)) throw Error(ErrorKind::bad_config, "it is not UTF-8 once it is decoded");
+  if (!is_utf8(out)) throw BadRequest("it is not UTF-8 once it is decoded");
   return out;
 }
 
@@ -61,7 +61,8 @@ Query::Query(const Request& request) {
     try {
       parameters_.emplace_back(decoded(name), decoded(value));
     } catch (const Error& error) {
-      throw error.while_doing(fmt::format("query parameter \"{}\"", shortened(repaired_utf8(name))));
+      throw BadRequest(
+          error.while_doing(fmt::format("query parameter \"{}\"", shortened(repaired_utf8(name)))).what());
     }
   }
 }
@@ -86,6 +87,7 @@ std::string_view title_of(int status) {
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
     case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 503: return "Service Unavailable";
@@ -93,7 +95,9 @@ std::string_view title_of(int status) {
   }
 }
 
-Response problem(int status, std::string_view detail) {
+Response problem(int status, std::string_view sentence) {
+  // It may tell what a server said, in whatever encoding that was.
+  const std::string detail = repaired_utf8(without_secrets(sentence));
   Response response;
   response.status = status;
   response.content_type = "application/problem+json";
@@ -102,6 +106,7 @@ Response problem(int status, std::string_view detail) {
                                                              {"status", status},
                                                              {"detail", detail},
                                                              {"error", detail}});
+  if (status == 429) response.headers.emplace_back("Retry-After", "1");
   if (status == 503) response.headers.emplace_back("Retry-After", "5");
   return response;
 }

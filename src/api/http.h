@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/error.h"
+
 namespace syncflow::api {
 
 /// What a client asked, read in full.
@@ -30,12 +32,18 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+/// A request that its sender can mend: answered with 400. No other Error is the sender's mistake.
+class BadRequest : public Error {
+ public:
+  explicit BadRequest(const std::string& sentence) : Error(ErrorKind::bad_config, sentence) {}
+};
+
 /// Called from several threads at once. What it throws is answered with 500.
 using Handler = std::function<Response(const Request&)>;
 
 /// The parameters after '?', decoded, in the order sent.
 ///
-/// Throws Error(bad_config) for a broken escape or for what is not UTF-8.
+/// Throws BadRequest for a broken escape or for what is not UTF-8.
 class Query {
  public:
   explicit Query(const Request& request);
@@ -51,7 +59,7 @@ class Query {
 /// "Not Found"
 std::string_view title_of(int status);
 
-/// An `application/problem+json` answer; `detail` is a sentence for the caller.
-Response problem(int status, std::string_view detail);
+/// An `application/problem+json` answer with a sentence for the caller; with Retry-After for 429 and 503.
+Response problem(int status, std::string_view sentence);
 
 }  // namespace syncflow::api

@@ -27,8 +27,8 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
 
 Response method_not_allowed(const Request& request, const std::vector<std::string>& allowed) {
   const std::string methods = join(allowed, ", ");
-  Response response =
-      problem(405, fmt::format("this path does not take {}; it takes {}", request.method, methods));
+  Response response = problem(
+      405, fmt::format("this path does not take {}; it takes {}", shortened(request.method, 20), methods));
   response.headers.emplace_back("Allow", methods);
   return response;
 }
@@ -37,6 +37,12 @@ Response method_not_allowed(const Request& request, const std::vector<std::strin
 
 void Router::add(std::string method, std::string pattern, Answer answer) {
   entries_.push_back({std::move(method), std::move(pattern), std::move(answer)});
+}
+
+std::string_view Router::pattern_of(std::string_view path) const {
+  for (const Entry& entry : entries_)
+    if (match(entry.pattern, path)) return entry.pattern;
+  return {};
 }
 
 Response Router::route(const Request& request) const {

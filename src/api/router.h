@@ -21,6 +21,9 @@ class Router {
   /// 404 for an unknown path, 405 with Allow for a known one by another method.
   Response route(const Request& request) const;
 
+  /// The pattern that a path fits; empty: none. There are few, whatever clients ask for.
+  std::string_view pattern_of(std::string_view path) const;
+
  private:
   struct Entry {
     std::string method, pattern;

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,10 +11,13 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <list>
+#include <optional>
 #include <thread>
 
+#include "api/admission.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/metrics.h"
 
 namespace syncflow::api {
 namespace {
@@ -25,6 +29,8 @@ using boost::system::error_code;
 using tcp = boost::asio::ip::tcp;
 
 constexpr std::size_t kHandlerThreads = 4;
+constexpr auto kAcceptPause = std::chrono::milliseconds(20);
+constexpr auto kComplainEvery = std::chrono::minutes(1);
 
 std::string in_lower_case(std::string_view text) {
   std::string lower(text);
@@ -62,22 +68,55 @@ int status_of(const error_code& problem) {
 std::string_view sentence_for(int status) {
   switch (status) {
     case 413: return "the body is too large";
+    case 429: return "too many requests of yours wait for their answers already: send fewer at once";
     case 431: return "the headers are too large";
+    case 503: return "the service has more requests than it can answer at the moment";
     default: return "this is not a well-formed HTTP/1.1 request";
   }
+}
+
+/// Whether all who read it agree on where it ends (RFC 9112, 6.3), and whom it is for. Beast sees to the rest.
+bool is_unequivocal(const http::request<http::string_body>& message) {
+  if (message.version() != 10 && message.version() != 11) return false;
+  const std::size_t hosts = message.count(http::field::host);
+  if (hosts > 1 || (hosts == 0 && message.version() == 11)) return false;
+  if (message.target().empty() || message.target().front() != '/') return false;
+  const std::size_t codings = message.count(http::field::transfer_encoding);
+  const std::size_t lengths = message.count(http::field::content_length);
+  if (codings + lengths > 1 || (codings == 1 && message.version() == 10)) return false;
+  // Beast takes a list of equal lengths too, which others read as the first, the last or none.
+  const std::string_view length = message[http::field::content_length];
+  if (length.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  return codings == 0 || beast::iequals(message[http::field::transfer_encoding], "chunked");
+}
+
+/// Whom the requests of a connection count for.
+std::string client_of(const tcp::socket& socket) {
+  error_code gone;
+  const auto address = socket.remote_endpoint(gone).address();
+  if (!address.is_v6()) return address.to_string();
+  const auto v6 = address.to_v6();
+  if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
+  const auto bytes = v6.to_bytes();
+  return std::string(bytes.begin(), bytes.begin() + 8);  // one customer's network
 }
 
 }  // namespace
 
 /// All but `handlers` is touched by the thread that runs `io` alone, so nothing here is locked.
 struct Server::Inside {
-  Inside(Handler handler, Clock& clock, Limits limits)
-      : handler(std::move(handler)), clock(clock), limits(limits) {}
+  Inside(Handler answers, Clock& its_clock, Limits its_limits)
+      : handler(std::move(answers)),
+        clock(its_clock),
+        limits(its_limits),
+        admission(its_limits.requests, its_limits.requests_of_a_client) {}
 
   void listen(const Address& address);
   void accept();
   void accepted(tcp::socket socket);
-  void close_longest_waiting();
+  void retry_accepting(const error_code& problem);
+  bool close_longest_waiting();
+  void make_room(const Session& session);
   void left(const Session& session);
   void run();
   void stop();
@@ -90,8 +129,12 @@ struct Server::Inside {
   tcp::acceptor acceptor{io};
   asio::steady_timer pause{io};
   asio::steady_timer grace{io};
-  std::list<std::shared_ptr<Session>> sessions;
-  std::uint64_t waits = 0;  ///< how often a session began to wait, which orders them
+  std::list<std::shared_ptr<Session>> sessions;  ///< first the one whose last step lies back furthest
+  std::size_t buffered_bytes = 0;                ///< of bodies and answers on their way
+  Admission admission;
+  std::array<char, 16 * 1024> discarded;  ///< what nobody reads, of all connections
+  std::optional<std::chrono::steady_clock::time_point>
+      complained;  ///< when it was last logged that none could be accepted
   bool stopping = false;
   tcp::endpoint endpoint;
   asio::thread_pool handlers{kHandlerThreads};
@@ -102,18 +145,50 @@ struct Server::Inside {
 class Server::Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Inside& server, tcp::socket socket)
-      : server_(server), stream_(std::move(socket)), buffer_(server.limits.header_bytes + 8 * 1024) {}
+      : server_(server),
+        client_(client_of(socket)),
+        stream_(std::move(socket)),
+        buffer_(server.limits.header_bytes + 8 * 1024) {}
 
   /// A completion handler that keeps the session alive.
   auto after(void (Session::*next)(const error_code&)) {
     return [self = shared_from_this(), next](const error_code& problem, auto...) { (*self.*next)(problem); };
   }
 
-  /// 0: at work. Otherwise it may be closed without loss, first the one with the lowest number.
-  std::uint64_t waiting() const { return waiting_; }
+  /// Waits for a request, or for the client to go: may be closed without loss.
+  bool is_idle() const { return step_ == Step::idle; }
+  bool is_handled() const { return step_ == Step::handled; }
+  std::size_t held_bytes() const { return held_bytes_; }
+
+  /// `place`: of this session in the server's list.
+  void begin(std::list<std::shared_ptr<Session>>::iterator place) {
+    place_ = place;
+    read();
+  }
+  std::list<std::shared_ptr<Session>>::const_iterator place() const { return place_; }
+
+  void close() {
+    if (closed_) return;
+    closed_ = true;
+    error_code ignored;  // the other end may be gone already, which is as well
+    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    stream_.close();
+    hold(0);
+    server_.left(*this);
+  }
+
+ private:
+  enum class Step { idle, reading, handled, writing };
+
+  void go_on(Step step) {
+    step_ = step;
+    server_.sessions.splice(server_.sessions.end(), server_.sessions, place_);
+  }
 
   void read() {
-    waiting_ = ++server_.waits;
+    go_on(Step::idle);
+    message_ = {};
+    if (buffer_.size() == 0) buffer_.shrink_to_fit();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(server_.limits.header_bytes));
     parser_->body_limit(server_.limits.body_bytes);
@@ -121,23 +196,12 @@ class Server::Session : public std::enable_shared_from_this<Session> {
     http::async_read_header(stream_, buffer_, *parser_, after(&Session::on_header));
   }
 
-  void close() {
-    error_code ignored;  // the other end may be gone already, which is as well
-    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
-    stream_.close();
-    server_.left(*this);
-  }
-
- private:
   void on_header(const error_code& problem) {
-    waiting_ = 0;
-    if (problem) return refuse(status_of(problem));
-    const auto& message = parser_->get();
-    if (message.version() != 10 && message.version() != 11) return refuse(400);
-    const std::size_t hosts = message.count(http::field::host);
-    if (hosts > 1 || (hosts == 0 && message.version() == 11)) return refuse(400);
-    if (message.target().empty() || message.target().front() != '/') return refuse(400);
-    if (beast::iequals(message[http::field::expect], "100-continue")) return invite_body();
+    // It keeps its place: a client that sends slowly does not come before one that waits for its turn.
+    step_ = Step::reading;
+    if (problem) return refuse(problem);
+    if (!is_unequivocal(parser_->get())) return refuse(400);
+    if (beast::iequals(parser_->get()[http::field::expect], "100-continue")) return invite_body();
     read_body({});
   }
 
@@ -148,24 +212,44 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   }
 
   void read_body(const error_code& problem) {
-    if (problem) return close();
+    if (problem) return refuse(problem);
+    parser_->eager(true);
     stream_.expires_after(server_.limits.body);
-    http::async_read(stream_, buffer_, *parser_, after(&Session::on_body));
+    on_body_part({});
   }
 
-  void on_body(const error_code& problem) {
-    if (problem) return refuse(status_of(problem));
+  void on_body_part(const error_code& problem) {
+    if (problem) return refuse(problem);
+    const std::size_t announced = parser_->content_length().value_or(0);
+    hold(std::max(announced, parser_->get().body().size()));
+    if (closed_) return;
+    if (parser_->is_done()) return on_request();
+    http::async_read_some(stream_, buffer_, *parser_, after(&Session::on_body_part));
+  }
+
+  void on_request() {
     stream_.expires_never();
     keep_alive_ = parser_->get().keep_alive() && parser_->get().version() == 11;
     without_body_ = parser_->get().method() == http::verb::head;
+    const bool full = server_.buffered_bytes > server_.limits.buffered_bytes;
+    if (const int refusal = full ? 503 : server_.admission.enter(client_); refusal != 0)
+      return write_refusal(refusal);
+    count_requests();
+    go_on(Step::handled);
     // The guard keeps `io` running until the answer is there, though no socket is waited for.
     asio::post(server_.handlers, [self = shared_from_this(), request = plain(parser_->release()),
                                   guard = asio::make_work_guard(server_.io)]() mutable {
       Response response = self->handled(request);
       asio::post(guard.get_executor(), [self = std::move(self), response = std::move(response)]() mutable {
+        self->server_.admission.leave(self->client_);
+        self->count_requests();
         self->write(std::move(response));
       });
     });
+  }
+
+  void count_requests() const {
+    metrics::set(metrics::Gauge::http_requests, static_cast<double>(server_.admission.inside()));
   }
 
   /// On a handler thread.
@@ -178,16 +262,29 @@ class Server::Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  /// Answers what cannot be read on; 0: there is nobody to answer.
-  void refuse(int status) {
+  /// Answers what cannot be read on, where there is somebody to answer.
+  void refuse(const error_code& problem) {
+    if (problem == beast::error::timeout) metrics::count(metrics::Counter::http_closed, {"timeout"});
+    const int status = status_of(problem);
     if (status == 0) return close();
+    refuse(status);
+  }
+
+  void refuse(int status) {
     refused_ = true;
     keep_alive_ = false;
-    without_body_ = false;
+    without_body_ = parser_->is_header_done() && parser_->get().method() == http::verb::head;
+    write_refusal(status);
+  }
+
+  void write_refusal(int status) {
+    metrics::count(metrics::Counter::http_requests, {"none", "none", std::to_string(status)});
     write(problem(status, sentence_for(status)));
   }
 
   void write(Response response) {
+    if (closed_) return;
+    go_on(Step::writing);
     keep_alive_ = keep_alive_ && !server_.stopping;
     message_ = {};
     message_.result(static_cast<unsigned>(response.status));
@@ -200,12 +297,16 @@ class Server::Session : public std::enable_shared_from_this<Session> {
     message_.keep_alive(keep_alive_);
     message_.content_length(response.body.size());
     if (!without_body_) message_.body() = std::move(response.body);
+    hold(message_.body().size());
+    if (closed_) return;
     stream_.expires_after(server_.limits.answer);
     http::async_write(stream_, message_, after(&Session::on_written));
   }
 
   void on_written(const error_code& problem) {
+    if (problem == beast::error::timeout) metrics::count(metrics::Counter::http_closed, {"timeout"});
     if (problem) return close();
+    hold(0);
     if (keep_alive_ && !server_.stopping) return read();
     if (!refused_ && buffer_.size() == 0) return close();
     linger();
@@ -214,7 +315,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   /// To close while the client still sends would reset the connection, and with it our answer on its
   /// way: say that no more comes, and let the client's rest go by for a moment.
   void linger() {
-    waiting_ = ++server_.waits;
+    go_on(Step::idle);
     error_code gone;
     stream_.socket().shutdown(tcp::socket::shutdown_send, gone);
     if (gone) return close();
@@ -225,16 +326,27 @@ class Server::Session : public std::enable_shared_from_this<Session> {
 
   void drain(const error_code& problem) {
     if (problem) return close();
-    stream_.async_read_some(asio::buffer(discarded_), after(&Session::drain));
+    stream_.async_read_some(asio::buffer(server_.discarded), after(&Session::drain));
+  }
+
+  /// Of a body or an answer. May close this very session.
+  void hold(std::size_t bytes) {
+    server_.buffered_bytes += bytes - held_bytes_;
+    const bool more = bytes > held_bytes_;
+    held_bytes_ = bytes;
+    if (more) server_.make_room(*this);
   }
 
   Inside& server_;
+  const std::string client_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> message_;
-  std::array<char, 4096> discarded_;
-  std::uint64_t waiting_ = 0;
+  std::list<std::shared_ptr<Session>>::iterator place_;
+  std::size_t held_bytes_ = 0;
+  Step step_ = Step::idle;
+  bool closed_ = false;
   bool refused_ = false;
   bool keep_alive_ = false;
   bool without_body_ = false;
@@ -263,39 +375,68 @@ void Server::Inside::listen(const Address& address) {
 void Server::Inside::accept() {
   acceptor.async_accept([this](const error_code& problem, tcp::socket socket) {
     if (stopping) return;
-    if (!problem) {
-      accepted(std::move(socket));
-      return accept();
-    }
-    // Out of file descriptors, most likely: to ask again at once would burn a core.
-    log::warn("A connection could not be accepted.", {{"error", problem.message()}});
-    pause.expires_after(std::chrono::milliseconds(100));
-    pause.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) accept();
-    });
+    if (problem) return retry_accepting(problem);
+    accepted(std::move(socket));
+    accept();
+  });
+}
+
+/// Out of file descriptors, most likely.
+void Server::Inside::retry_accepting(const error_code& problem) {
+  const auto now = clock.monotonic();
+  if (!complained || now - *complained > kComplainEvery) {
+    log::warn("A connection could not be accepted; one that waits is closed for it.",
+              {{"error", problem.message()}});
+    complained = now;
+  }
+  close_longest_waiting();
+  // To ask again at once might burn a core.
+  pause.expires_after(kAcceptPause);
+  pause.async_wait([this](const error_code& cancelled) {
+    if (!cancelled) accept();
   });
 }
 
 void Server::Inside::accepted(tcp::socket socket) {
-  if (sessions.size() >= limits.connections) close_longest_waiting();
-  if (sessions.size() >= limits.connections) return;  // all are busy: closed unheard
-  error_code ignored;                                 // only a delay of small answers is at stake
+  // None can be closed only while the handlers have them all: this one is closed unheard.
+  if (sessions.size() >= limits.connections && !close_longest_waiting()) return;
+  error_code ignored;  // only a delay of small answers is at stake
   socket.set_option(tcp::no_delay(true), ignored);
-  sessions.push_back(std::make_shared<Session>(*this, std::move(socket)));
-  sessions.back()->read();
+  const auto place = sessions.insert(sessions.end(), std::make_shared<Session>(*this, std::move(socket)));
+  metrics::set(metrics::Gauge::http_connections, static_cast<double>(sessions.size()));
+  (*place)->begin(place);
 }
 
-void Server::Inside::close_longest_waiting() {
-  std::shared_ptr<Session> longest;
-  for (const auto& session : sessions) {
-    if (session->waiting() == 0) continue;
-    if (!longest || session->waiting() < longest->waiting()) longest = session;
+/// False: there is none that may be closed.
+bool Server::Inside::close_longest_waiting() {
+  const auto longest = std::find_if(sessions.begin(), sessions.end(),
+                                    [](const auto& session) { return !session->is_handled(); });
+  if (longest == sessions.end()) return false;
+  metrics::count(metrics::Counter::http_closed, {"too_many"});
+  const auto kept = *longest;
+  kept->close();
+  return true;
+}
+
+/// Closes sessions that hold much for long, `session` among them, until all the others fit beside the last one.
+void Server::Inside::make_room(const Session& session) {
+  while (buffered_bytes > limits.buffered_bytes) {
+    const auto holds = [](const auto& present) {
+      return present->held_bytes() > 0 && !present->is_handled();
+    };
+    const auto first = std::find_if(sessions.begin(), sessions.end(), holds);
+    if (first == sessions.end()) return;
+    if (first->get() == &session && std::find_if(std::next(first), sessions.end(), holds) == sessions.end())
+      return;
+    metrics::count(metrics::Counter::http_closed, {"memory"});
+    const auto kept = *first;
+    kept->close();
   }
-  if (longest) longest->close();
 }
 
 void Server::Inside::left(const Session& session) {
-  sessions.remove_if([&](const auto& present) { return present.get() == &session; });
+  sessions.erase(session.place());
+  metrics::set(metrics::Gauge::http_connections, static_cast<double>(sessions.size()));
   if (stopping && sessions.empty()) grace.cancel();
 }
 
@@ -322,7 +463,7 @@ void Server::Inside::stop() {
   });
   const auto present = sessions;
   for (const auto& session : present) {
-    if (session->waiting() != 0) session->close();
+    if (session->is_idle()) session->close();
   }
   if (sessions.empty()) grace.cancel();
 }

@@ -26,8 +26,15 @@ std::string to_text(const Address& address);
 struct Limits {
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 1024 * 1024;
-  /// Beyond it the connection that has waited longest for its next request is closed.
-  std::size_t connections = 512;
+  /// Beyond it the connection whose last step lies back furthest is closed, unless its request is being handled.
+  std::size_t connections = 8192;
+  /// What bodies and answers on their way may take together; beyond it connections that hold some are closed, in the
+  /// same order.
+  std::size_t buffered_bytes = 32 * 1024 * 1024;
+  /// That wait for their answer; beyond it 503.
+  std::size_t requests = 256;
+  /// The same of one address (of IPv6: one network of 64 bits); beyond it 429.
+  std::size_t requests_of_a_client = 64;
   /// From the end of one answer to the end of the next request's headers.
   std::chrono::milliseconds idle{30'000};
   std::chrono::milliseconds body{30'000};
@@ -38,7 +45,8 @@ struct Limits {
 
 /// Answers HTTP/1.1 at one address: one thread for all sockets, four for the handler.
 ///
-/// What is no request gets its 400, 413 or 431 here; the handler sees only whole requests with one Host.
+/// What is no request gets its 400, 413 or 431 here, and what is too much its 429 or 503; the handler sees only whole
+/// requests with one Host. Counts in core/metrics.h what the handler does not see.
 class Server {
  public:
   /// Listens as soon as it is made. Throws Error(bad_config) when the address cannot be used.

@@ -15,6 +15,7 @@
 #include "app/yaml.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/secrets.h"
 #include "core/text.h"
 #include "engine/definition_reader.h"
 #include "store/postgresql.h"
@@ -26,6 +27,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kUsualEnvFile = ".env";
 constexpr std::string_view kUsualStore = "sqlite:syncflow.db";
+constexpr Duration kLongestKept = std::chrono::hours(24 * 3650);
 
 /// What the contract names and this version does not have.
 const std::vector<std::string>& providers_to_come() {
@@ -133,13 +135,14 @@ class ConfigReader {
   }
 
   void read_engine(const Reader& place) {
-    place.expect_keys({"workers", "lease", "heartbeat", "drain"});
+    place.expect_keys({"workers", "lease", "heartbeat", "drain", "keep_finished"});
     EngineSettings& engine = config_.engine;
     if (const auto workers = place.find("workers"))
       engine.workers = static_cast<int>(workers->number(1, 1024));
     read_duration(place, "lease", 1s, engine.lease);
     read_duration(place, "heartbeat", 100ms, engine.heartbeat);
     read_duration(place, "drain", 0s, engine.drain);
+    read_duration(place, "keep_finished", 1min, engine.keep_finished, kLongestKept);
     if (engine.heartbeat * 2 > engine.lease)
       place.fail(fmt::format(
           "heartbeat is {} and lease is {}; heartbeat must be half of lease at most, so that one may "
@@ -147,12 +150,13 @@ class ConfigReader {
           to_duration_text(engine.heartbeat), to_duration_text(engine.lease)));
   }
 
-  static void read_duration(const Reader& place, std::string_view key, Duration least, Duration& into) {
+  static void read_duration(const Reader& place, std::string_view key, Duration least, Duration& into,
+                            Duration most = 24h) {
     const auto value = place.find(key);
     if (!value) return;
     into = value->duration();
     if (into < least) value->fail(fmt::format("it must be at least {}", to_duration_text(least)));
-    if (into > 24h) value->fail("it must be at most 1d");
+    if (into > most) value->fail(fmt::format("it must be at most {}", to_duration_text(most)));
   }
 
   const Provider& read_provider(const Reader& place) const {
@@ -178,11 +182,30 @@ class ConfigReader {
     place.expect_keys(keys);
     ConnectionConfig connection{name, provider.id, {}, place.line()};
     for (const OptionSpec& spec : provider.options)
-      if (const auto option = place.find(spec.name))
-        connection.options.set(spec.name, read_option(*option, spec));
+      if (const auto option = place.find(spec.name)) set_option(connection.options, spec, *option);
     check_options(connection.options, provider.options, place.where());
     try_options(place, connection.options, provider);
     config_.connections.push_back(std::move(connection));
+  }
+
+  void set_option(Options& options, const OptionSpec& spec, const Reader& option) const {
+    const std::string written = option.text();
+    if (spec.kind == OptionKind::secret) never_show(written);
+    if (spec.kind == OptionKind::url) never_show_password(written);
+    options.set(spec.name, read_option(option, spec));
+  }
+
+  /// Of a URL that may be none: what stands where a password does.
+  static void never_show_password(const std::string& url) {
+    const std::size_t begin = url.find("://"), at = url.rfind('@');
+    if (begin == std::string::npos || at == std::string::npos) return;
+    const std::size_t colon = url.find(':', begin + 3);
+    if (colon < at) never_show(std::string_view(url).substr(colon + 1, at - colon - 1));
+    try {
+      never_show(parse_url(url).password.reveal());
+    } catch (const Error&) {
+      // Whoever uses it says what is wrong with it.
+    }
   }
 
   /// What only the provider can judge, as whether a URL can be one of its own. It logs in nowhere yet.

@@ -47,6 +47,10 @@ TEST_F(ConfigFile, ChecksTheEnginesSettings) {
             "syncflow.yaml:1: engine: heartbeat is 10s and lease is 10s; heartbeat must be half of lease at "
             "most, so "
             "that one may be late");
+  EXPECT_EQ(refusal("engine: {keep_finished: 5s}\n"),
+            "syncflow.yaml:1: engine.keep_finished: it must be at least 1m");
+  EXPECT_EQ(refusal("engine: {keep_finished: 4000d}\n"),
+            "syncflow.yaml:1: engine.keep_finished: it must be at most 3650d");
 }
 
 // --- connections ---
@@ -281,16 +285,30 @@ TEST_F(ConfigFile, RefusesByNameWhatIsNotBuiltYet) {
   EXPECT_EQ(table_refusal("        strategy: feed\n"),
             "syncflow.yaml:12: syncs[0].tables[0].strategy: not supported yet: strategy feed");
   EXPECT_EQ(
-      table_refusal("        strategy: cursor\n        deletes: hard\n"),
-      "syncflow.yaml:13: syncs[0].tables[0].deletes: not supported yet: deletes hard with strategy cursor; "
-      "strategy diff finds deleted rows");
-  EXPECT_EQ(table_refusal("        reconcile: every 1 hour\n"),
-            "syncflow.yaml:12: syncs[0].tables[0].reconcile: not supported yet: reconcile");
-  EXPECT_EQ(
       table_refusal("        shared: true\n"),
       "syncflow.yaml:12: syncs[0].tables[0].shared: not supported yet: several mappings into one table");
   EXPECT_EQ(table_refusal("        strategy: diff\n        deletes: hard\n"), "no error");
   EXPECT_EQ(table_refusal("        deletes: soft\n"), "no error");
+}
+
+TEST_F(ConfigFile, ChecksHowDeletedRowsAreLookedFor) {
+  const std::string deletes = "        strategy: cursor\n        deletes: hard\n";
+  EXPECT_EQ(table_refusal(deletes), "no error");
+  EXPECT_EQ(table_refusal(deletes + "        reconcile: every 10 minutes\n"), "no error");
+  EXPECT_EQ(table_refusal(deletes + "        brake: {share: 25%, rows: 1000}\n"), "no error");
+  EXPECT_EQ(
+      table_refusal("        reconcile: every 1 hour\n"),
+      "syncflow.yaml:12: syncs[0].tables[0].reconcile: it says how often deleted rows are looked for, and "
+      "deletes is ignore");
+  EXPECT_EQ(
+      table_refusal("        strategy: diff\n        deletes: hard\n        reconcile: every 1 hour\n"),
+      "syncflow.yaml:14: syncs[0].tables[0].reconcile: strategy diff sees deleted rows at each look; leave "
+      "it out");
+  EXPECT_EQ(
+      table_refusal(deletes + "        brake: {share: lots}\n"),
+      "syncflow.yaml:14: syncs[0].tables[0].brake.share: \"lots\" is no share of a table; write it like 10%");
+  EXPECT_NE(table_refusal(deletes + "        reconcile: hourly\n").find("is not understood"),
+            std::string::npos);
 }
 
 TEST_F(ConfigFile, RefusesWhatWouldDoNothing) {

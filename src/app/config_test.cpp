@@ -11,6 +11,7 @@ TEST_F(ConfigFile, GivesTheDefaultsOfAShortFile) {
   EXPECT_EQ(config.store, "sqlite:" + path("syncflow.db"));
   EXPECT_EQ(config.engine.workers, 4);
   EXPECT_EQ(config.engine.lease, 30s);
+  EXPECT_EQ(config.engine.keep_finished, 24h * 30);
   ASSERT_EQ(config.connections.size(), 2u);
   EXPECT_EQ(config.connections[0].name, "shop");
   EXPECT_EQ(config.connections[0].options.get("url"), "postgresql://u:secret@db/shop");

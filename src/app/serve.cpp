@@ -9,11 +9,13 @@
 
 #include "api/guard.h"
 #include "api/handlers.h"
+#include "api/open_files.h"
 #include "api/server.h"
 #include "cli/interrupts.h"
 #include "cli/stores.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/secrets.h"
 #include "engine/engine.h"
 #include "store/process_lock.h"
 
@@ -54,8 +56,12 @@ void announce(const cli::Invocation& line, const Config& config, const api::Addr
 
 int serve(const cli::Invocation& line, const Config& config, const Secret& key,
           const cli::Surroundings& with) {
+  never_show(key.reveal());
   const api::Address wanted = checked_address(line.listen, key);
   cli::Interrupts interrupts;  // before anything that starts threads
+  api::Limits limits;
+  limits.connections = api::connections_within(api::raise_open_files(api::open_files_for(limits.connections)),
+                                               limits.connections);
   std::optional<ProcessLock> lock;
   if (!cli::is_shared_store(config)) lock.emplace(cli::store_file(config));
   const std::unique_ptr<Store> store = cli::open_store(config, with.clock);
@@ -63,8 +69,8 @@ int serve(const cli::Invocation& line, const Config& config, const Secret& key,
   if (lock) store->release_all();
   Engine engine({*store, with.providers, with.clock, config, {}});
   engine.apply_config();
-  api::Server server(wanted, api::make_handler({*store, with.providers, config.connections, key}),
-                     with.clock);
+  api::Server server(wanted, api::make_handler({*store, with.providers, config.connections, key}), with.clock,
+                     limits);
   engine.start();
   announce(line, config, server.address(), with.out);
   interrupts.wait();

@@ -17,7 +17,7 @@ constexpr Duration kBetweenLooks = 100ms;
 
 }  // namespace
 
-void RunBeside::ask(const std::vector<Sync>& syncs, bool resync) {
+void RunBeside::ask(const std::vector<Sync>& syncs, bool resync, const std::string& payload) {
   for (const Sync& sync : syncs) {
     // As in a run of one's own: who runs a sync has mended what held it; what only a person may lift stays,
     // and jobs behind it would wait for ever.
@@ -29,7 +29,7 @@ void RunBeside::ask(const std::vector<Sync>& syncs, bool resync) {
     }
     if (resync) store_.reset_sync(sync.id);
     const Store::Enqueued asked =
-        store_.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
+        store_.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority, payload);
     open_.push_back({sync, asked.job.id});
   }
 }

@@ -24,7 +24,8 @@ class RunBeside {
   RunBeside(Store& store, Watch watch) : store_(store), watch_(std::move(watch)) {}
 
   /// Queues a job for each of them, unless one is pending already.
-  void ask(const std::vector<Sync>& syncs, bool resync);
+  /// `payload`: of a job that asks for more than that.
+  void ask(const std::vector<Sync>& syncs, bool resync, const std::string& payload = "{}");
 
   /// Waits until all are done or the other process is gone; the names of those that are not done then.
   /// Throws Error(cancelled) when a stop is asked for: the jobs stay in the queue.

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/secrets.h"
 
 namespace syncflow::cli {
 namespace {
@@ -16,6 +17,7 @@ int execute(const Invocation& line, const Surroundings& with) {
     case Command::serve: return with.serve(line, with.load_config(line.config_file, line.env_file));
     case Command::run:
     case Command::resync: return run(line, with);
+    case Command::verify: return verify(line, with);
     case Command::validate: return validate(line, with);
     case Command::check: return check(line, with);
     case Command::discover: return discover(line, with);
@@ -36,7 +38,8 @@ int exit_code_of(const Error& error, Command command) {
 }
 
 /// A line as the log writes it where programs read, a sentence where people do.
-void complain(const std::string& sentence, bool as_json, const Surroundings& with) {
+void complain(const std::string& what, bool as_json, const Surroundings& with) {
+  const std::string sentence = without_secrets(what);
   if (as_json)
     with.err << to_json_text(boost::json::object{
                     {"time", to_rfc3339(with.clock.now())}, {"level", "error"}, {"message", sentence}})

@@ -35,6 +35,7 @@ int command_line(const std::vector<std::string>& arguments, const Surroundings& 
 // One function for each command. They throw Error.
 
 int run(const Invocation& line, const Surroundings& with);
+int verify(const Invocation& line, const Surroundings& with);
 int validate(const Invocation& line, const Surroundings& with);
 int check(const Invocation& line, const Surroundings& with);
 int discover(const Invocation& line, const Surroundings& with);

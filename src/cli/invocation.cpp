@@ -21,7 +21,7 @@ constexpr const char* kExamples = R"(Examples:
 
 The options -c, --env-file, --json and -v go with every command.)";
 
-const std::vector<std::string> kNotBuilt = {"verify", "mock"};
+const std::vector<std::string> kNotBuilt = {"mock"};
 
 CLI::App* add_command(CLI::App& app, Invocation& into, Command command, const char* name,
                       const char* description, const char* footer) {
@@ -74,6 +74,22 @@ Example:
   resync->add_option("--sync", into.syncs, "The sync; may be given several times")
       ->type_name("NAME")
       ->required();
+
+  CLI::App* verify =
+      add_command(app, into, Command::verify, "verify", "Compares both sides of a sync row by row",
+                  R"(In the form that the destination holds: mapped, and within the filters. Rows that change
+meanwhile are read again; those that the next run will carry are told apart. It changes
+nothing, unless --repair is given: then a job brings what differs to what the source has,
+and removes rows of its own that are gone there, unless deletes are ignored.
+
+Examples:
+  syncflow verify --sync customers
+  syncflow verify --sync customers --repair
+  syncflow verify --sync customers --json | jq .tables
+
+Exit code: 0 they are equal, 3 they differ, 1 it failed, 2 the config is wrong.)");
+  verify->add_option("--sync", into.name, "The sync")->type_name("NAME")->required();
+  verify->add_flag("--repair", into.repair, "Write what differs, then compare again");
 }
 
 void add_looking_commands(CLI::App& app, Invocation& into) {

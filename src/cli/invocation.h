@@ -13,6 +13,7 @@ enum class Command {
   check,
   discover,
   resync,
+  verify,
   resume,
   forget,
   jobs,
@@ -33,6 +34,7 @@ struct Invocation {
   std::vector<std::string> syncs;         ///< run, resync, jobs list, quarantine
   bool online = false;                    ///< validate
   bool print = false;                     ///< migrate
+  bool repair = false;                    ///< verify
   std::string name;                       ///< connection, sync or provider
   std::string table;                      ///< discover; empty: all
   std::string action;                     ///< jobs: list, show, retry, cancel; providers: show or empty

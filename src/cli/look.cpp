@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/stores.h"
 #include "core/json.h"
+#include "core/secrets.h"
 #include "core/text.h"
 #include "engine/engine.h"
 #include "engine/table_plan.h"
@@ -256,7 +257,7 @@ int validate(const Invocation& line, const Surroundings& with) {
   } catch (const Error& error) {
     // Who asked for JSON gets what is wrong with the file as the answer, like what is wrong online.
     if (!line.json || error.kind() != ErrorKind::bad_config) throw;
-    verdict.errors.push_back(error.what());
+    verdict.errors.push_back(without_secrets(error.what()));
   }
   with.out << (line.json ? to_json_text(to_json(verdict, line)) + "\n" : in_words(verdict, line));
   return verdict.errors.empty() ? 0 : 2;

@@ -1,6 +1,8 @@
 #include "cli/progress.h"
 
 #include <fmt/core.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ostream>
@@ -177,6 +179,11 @@ class JsonLines : public ProgressView {
   std::ostream& out_;
 };
 
+std::size_t terminal_columns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 }  // namespace
 
 std::unique_ptr<ProgressView> bars(std::ostream& out, Clock& clock, std::function<std::size_t()> columns) {
@@ -188,5 +195,11 @@ std::unique_ptr<ProgressView> plain_lines(std::ostream& out, std::ostream& err, 
 }
 
 std::unique_ptr<ProgressView> json_lines(std::ostream& out) { return std::make_unique<JsonLines>(out); }
+
+std::unique_ptr<ProgressView> view_for(const Invocation& line, const Surroundings& with) {
+  if (line.json) return json_lines(with.out);
+  return with.on_terminal ? bars(with.out, with.clock, terminal_columns)
+                          : plain_lines(with.out, with.err, with.clock);
+}
 
 }  // namespace syncflow::cli

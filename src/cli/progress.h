@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/cli.h"
 #include "core/clock.h"
 #include "engine/engine.h"
 
@@ -31,5 +32,8 @@ std::unique_ptr<ProgressView> plain_lines(std::ostream& out, std::ostream& err, 
 
 /// One JSON line a sync on `out`, nothing else.
 std::unique_ptr<ProgressView> json_lines(std::ostream& out);
+
+/// What suits the line and the output: JSON lines, bars on a terminal, plain lines elsewhere.
+std::unique_ptr<ProgressView> view_for(const Invocation& line, const Surroundings& with);
 
 }  // namespace syncflow::cli

@@ -55,7 +55,9 @@ std::string text_lines(const SyncReport& report) {
       lines += fmt::format("  {} -> {} by {}: {}\n", table.source, table.destination, table.strategy,
                            in_words(table.figures));
   if (!report.error.empty()) lines += "  " + report.error + "\n";
-  if (!report.hold.empty() && report.hold != "removed")
+  if (report.hold == "brake")
+    lines += fmt::format("  it is on hold; to let these go: syncflow resume {}\n", report.sync);
+  else if (!report.hold.empty() && report.hold != "removed")
     lines += fmt::format("  it is on hold; once that is mended: syncflow resume {}, or run it again\n",
                          report.sync);
   if (report.in_quarantine > 0)

@@ -1,8 +1,6 @@
 // The commands that work in the foreground: run and resync.
 
 #include <fmt/core.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <ostream>
@@ -19,17 +17,6 @@
 
 namespace syncflow::cli {
 namespace {
-
-std::size_t terminal_columns() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-std::unique_ptr<ProgressView> view_for(const Invocation& line, const Surroundings& with) {
-  if (line.json) return json_lines(with.out);
-  return with.on_terminal ? bars(with.out, with.clock, terminal_columns)
-                          : plain_lines(with.out, with.err, with.clock);
-}
 
 /// One `run` or `resync`, in this process or beside the one that works on the store.
 class Round {

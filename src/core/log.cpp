@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 #include <memory>
 
+#include "core/secrets.h"
 #include "core/text.h"
 
 namespace syncflow::log {
@@ -51,6 +52,8 @@ Output& output() {
   return out;
 }
 
+std::string shown(std::string_view text) { return repaired_utf8(without_secrets(text)); }
+
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 bool is_plain(std::string_view value) {
@@ -59,13 +62,28 @@ bool is_plain(std::string_view value) {
   });
 }
 
+thread_local Scope::Fields scoped;
+
+/// Those of the thread's scopes that the line has not itself, and those of the line.
+std::vector<std::pair<std::string_view, std::string_view>> all_fields(Fields fields) {
+  std::vector<std::pair<std::string_view, std::string_view>> all;
+  for (auto field = scoped.begin(); field != scoped.end(); ++field) {
+    const auto same = [&](const auto& other) { return other.first == field->first; };
+    const bool hidden =
+        std::any_of(fields.begin(), fields.end(), same) || std::any_of(field + 1, scoped.end(), same);
+    if (!hidden && !field->second.empty()) all.emplace_back(field->first, field->second);
+  }
+  all.insert(all.end(), fields.begin(), fields.end());
+  return all;
+}
+
 std::string as_text(std::string_view sentence, Fields fields) {
-  std::string line = repaired_utf8(sentence);
-  for (const auto& [name, value] : fields) {
+  std::string line = shown(sentence);
+  for (const auto& [name, value] : all_fields(fields)) {
     line += ' ';
     line += name;
     line += '=';
-    const std::string text = repaired_utf8(value);
+    const std::string text = shown(value);
     line += is_plain(text) ? text : boost::json::serialize(boost::json::string(text));
   }
   // One record, one line, and nothing that a terminal obeys: a message from a server may hold anything.
@@ -75,11 +93,11 @@ std::string as_text(std::string_view sentence, Fields fields) {
 }
 
 std::string as_json(Level level, std::string_view sentence, Fields fields) {
-  boost::json::object record{{"level", word_of(level)}, {"message", repaired_utf8(sentence)}};
+  boost::json::object record{{"level", word_of(level)}, {"message", shown(sentence)}};
   // A field does not replace what every record has.
-  for (const auto& [name, value] : fields)
+  for (const auto& [name, value] : all_fields(fields))
     record[name == "time" || record.contains(name) ? std::string(name) + "_" : std::string(name)] =
-        repaired_utf8(value);
+        shown(value);
   std::string line = boost::json::serialize(record);
   line.erase(0, 1);
   return line;
@@ -93,6 +111,16 @@ void write(Level level, std::string_view sentence, Fields fields) {
 }
 
 }  // namespace
+
+Scope::Scope(std::initializer_list<Fields::value_type> fields) : Scope(Fields(fields)) {}
+
+Scope::Scope(const Fields& fields) : before_(scoped.size()) {
+  scoped.insert(scoped.end(), fields.begin(), fields.end());
+}
+
+Scope::~Scope() { scoped.resize(before_); }
+
+Scope::Fields Scope::of_this_thread() { return scoped; }
 
 void configure(Level least, Form form) {
   Output& out = output();

@@ -92,5 +92,28 @@ TEST(Log, WritesWholeLinesFromManyThreads) {
   for (const std::string& line : lines) EXPECT_NO_THROW(boost::json::parse(line)) << line;
 }
 
+TEST(ScopeOfALog, AddsItsFieldsToEachLineOfItsThread) {
+  const auto lines = logged(Level::info, Form::text, [] {
+    const Scope run{{"sync", "orders"}, {"job", "7"}, {"none", ""}};
+    info("One.", {{"error", "no"}});
+    {
+      const Scope inner{{"sync", "people"}};
+      info("Two.");
+      std::jthread([fields = Scope::of_this_thread()] {
+        info("Three.");
+        const Scope same(fields);
+        info("Four.");
+      });
+    }
+    info("Five.", {{"job", "8"}});
+  });
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_NE(lines[0].find("One. sync=orders job=7 error=no"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[1].find("Two. job=7 sync=people"), std::string::npos) << lines[1];
+  EXPECT_EQ(lines[2].substr(lines[2].find("Three.")), "Three.");
+  EXPECT_NE(lines[3].find("Four. job=7 sync=people"), std::string::npos) << lines[3];
+  EXPECT_NE(lines[4].find("Five. sync=orders job=8"), std::string::npos) << lines[4];
+}
+
 }  // namespace
 }  // namespace syncflow::log

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/failpoint.h"
+#include "core/metrics.h"
 
 namespace syncflow {
 namespace {
@@ -67,6 +68,7 @@ Carried BatchWriter::carry(Batch batch, const Options& options) {
   // middle state. A first load lists each key once.
   if (!mapped.batch.loading)
     carried.figures.collapsed += static_cast<std::int64_t>(collapse(mapped.batch, mapped.left_filter));
+  if (options.may_remove) take_out_removals_of_others(mapped, carried, options);
   take_out_applied(mapped, carried, options);
   if (!mapped.batch.changes.empty()) write(mapped, carried, options);
   carried.figures.quarantined = static_cast<std::int64_t>(carried.refused.size());
@@ -89,6 +91,27 @@ void BatchWriter::take_out_refused(Mapped& mapped, Carried& carried) {
     carried.refused.push_back(
         {mapper_.source_key(change), refusal.field, refusal.reason, RejectionCause::value, {}});
     tracker_.note_refused(hash_key(batch.schema(), change));
+    return true;
+  });
+}
+
+void BatchWriter::take_out_removals_of_others(Mapped& mapped, Carried& carried, const Options& options) {
+  const Batch& batch = mapped.batch;
+  std::vector<RowHash> keys;
+  for (const Change& change : batch.changes)
+    if (change.operation == Operation::remove) keys.push_back(hash_key(batch.schema(), change));
+  if (keys.empty()) return;
+  const std::vector<bool> ours = options.may_remove(keys);
+  std::size_t next = 0;
+  take_out(mapped, [&](std::size_t i) {
+    const Change& change = batch.changes[i];
+    if (change.operation != Operation::remove) return false;
+    const std::size_t at = next++;
+    if (ours[at]) return false;
+    if (!mapped.left_filter[i]) ++carried.figures.unchanged;
+    else if (!change.watched || note_filtered(keys[at])) ++carried.figures.filtered;
+    else --carried.figures.read;
+    if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
     return true;
   });
 }
@@ -128,7 +151,7 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
         return true;
       }
     }
-    if (!tracker_.applied(key, row)) return false;
+    if (options.rewrites || !tracker_.applied(key, row)) return false;
     if (tracker_.met_now(key)) --carried.figures.read;
     else ++carried.figures.unchanged;
     if (options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
@@ -137,10 +160,15 @@ void BatchWriter::take_out_applied(Mapped& mapped, Carried& carried, const Optio
   });
 }
 
+WriteResult BatchWriter::timed_write(const Batch& batch, WriteMode mode) {
+  const metrics::Stopwatch watch(metrics::Timing::batch_write, clock_, provider_);
+  return destination_.write(batch, mode, fence_);
+}
+
 void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options) {
   const Batch& batch = mapped.batch;
   failpoint("pipeline.before_write");
-  const WriteResult result = destination_.write(batch, options.mode, fence_);
+  const WriteResult result = timed_write(batch, options.mode);
   failpoint("pipeline.after_write");
 
   carried.figures.written += static_cast<std::int64_t>(result.written);
@@ -160,6 +188,10 @@ void BatchWriter::write(Mapped& mapped, Carried& carried, const Options& options
   for (std::size_t i = 0; i < batch.rows(); ++i) {
     const Change& change = batch.changes[i];
     if (change.operation == Operation::truncate) continue;
+    if (options.may_remove && !refused[i]) {
+      const bool removed = change.operation == Operation::remove;
+      (removed ? carried.written.removed : carried.written.added).push_back(hash_key(batch.schema(), change));
+    }
     if (!refused[i] && options.wants_settled) carried.settled.push_back(mapper_.source_key(change));
     const bool tracked = change.watched && !refused[i] && is_whole(change);
     const bool left = change.watched && !refused[i] && mapped.left_filter[i];

@@ -105,6 +105,9 @@ json::value to_value(const TableMapping& table) {
   if (table.overlap) object["overlap"] = to_duration_text(*table.overlap);
   object["deletes"] = word(kDeletes, table.deletes);
   if (table.deletes == Deletes::soft) object["soft_delete"] = table.soft_delete;
+  if (table.reconcile != TableMapping{}.reconcile) object["reconcile"] = table.reconcile;
+  if (table.brake != BrakePolicy{})
+    object["brake"] = {{"share", table.brake.share}, {"rows", table.brake.rows}};
   object["create"] = table.create;
   object["existing"] = word(kExistings, table.existing);
   if (!table.stamp.empty()) object["stamp"] = table.stamp;

@@ -56,6 +56,18 @@ struct FieldMapping {
 enum class WantedStrategy { automatic, cursor, feed, diff };
 enum class OnLeave { by_deletes, remove, keep };
 
+/// How much may be deleted at once before a person is asked: more than `rows` rows that are also more than `share`
+/// percent of the table are held back.
+struct BrakePolicy {
+  int share = 10;  ///< percent; 100: nothing is held back
+  std::int64_t rows = 100;
+
+  bool holds(std::int64_t deletes, std::int64_t rows_of_table) const {
+    return deletes > rows && deletes * 100 > share * rows_of_table;
+  }
+  bool operator==(const BrakePolicy&) const = default;
+};
+
 /// One source table and one destination table.
 struct TableMapping {
   std::string source;
@@ -66,6 +78,8 @@ struct TableMapping {
   std::optional<Duration> overlap;
   Deletes deletes = Deletes::ignore;
   std::string soft_delete = "deleted_at";
+  std::string reconcile = "every 1 hour";  ///< how often deletes are looked for where the strategy sees none
+  BrakePolicy brake;
   bool create = true;
   Existing existing = Existing::adopt;
   std::string stamp;
@@ -144,6 +158,8 @@ struct EngineSettings {
   Duration lease = std::chrono::seconds(30);
   Duration heartbeat = std::chrono::seconds(10);
   Duration drain = std::chrono::seconds(10);
+  Duration keep_finished =
+      std::chrono::hours(24 * 30);  ///< jobs and runs that ended longer ago are forgotten
 };
 
 /// All of syncflow.yaml.

@@ -186,10 +186,18 @@ void read_filters(const Reader& filters, TableMapping& table) {
 
 // --- tables ---
 
+void read_schedule(const Reader& place, const char* key, std::string& into) {
+  const auto schedule = place.find(key);
+  if (!schedule) return;
+  into = schedule->text();
+  check_at(*schedule, [&] { parse_schedule(into); });
+}
+
 const std::vector<std::string>& table_keys() {
   static const std::vector<std::string> keys = {
-      "source",      "destination", "direction", "key",      "strategy", "cursor", "overlap", "deletes",
-      "soft_delete", "reconcile",   "create",    "existing", "stamp",    "fields", "filters", "shared"};
+      "source",   "destination", "direction",   "key",       "strategy", "cursor",
+      "overlap",  "deletes",     "soft_delete", "reconcile", "brake",    "create",
+      "existing", "stamp",       "fields",      "filters",   "shared"};
   return keys;
 }
 
@@ -200,11 +208,6 @@ void refuse_what_is_not_built(const Reader& place, const TableMapping& table) {
       not_supported(*direction, "direction " + directions[chosen]);
   }
   if (table.strategy == WantedStrategy::feed) not_supported(place.at("strategy"), "strategy feed");
-  if (table.strategy == WantedStrategy::cursor && table.deletes != Deletes::ignore)
-    not_supported(place.at("deletes"),
-                  fmt::format("deletes {} with strategy cursor; strategy diff finds deleted rows",
-                              word(kDeletes, table.deletes)));
-  if (const auto reconcile = place.find("reconcile")) not_supported(*reconcile, "reconcile");
   if (const auto shared = place.find("shared"); shared && shared->boolean())
     not_supported(*shared, "several mappings into one table");
 }
@@ -216,6 +219,12 @@ void refuse_what_would_do_nothing(const Reader& place, const TableMapping& table
         value->fail("strategy diff does not read by a cursor field; leave it out");
   if (const auto soft = place.find("soft_delete"); soft && table.deletes != Deletes::soft)
     soft->fail("it names the field that deletes: soft sets, and deletes is " + word(kDeletes, table.deletes));
+  if (const auto reconcile = place.find("reconcile")) {
+    if (table.deletes == Deletes::ignore)
+      reconcile->fail("it says how often deleted rows are looked for, and deletes is ignore");
+    if (table.strategy == WantedStrategy::diff)
+      reconcile->fail("strategy diff sees deleted rows at each look; leave it out");
+  }
   if (const auto filters = place.find("filters"); filters && table.filters.empty())
     filters->fail("there is no filter under source");
 }
@@ -233,6 +242,24 @@ void refuse_fields_of_our_own(const Reader& place, const TableMapping& table) {
     place.at("stamp").fail("it is the field that soft_delete sets");
 }
 
+/// `10%` or `10`.
+int read_percent(const Reader& place) {
+  std::string text = place.text();
+  if (!text.empty() && text.back() == '%') text.pop_back();
+  int percent = -1;
+  const char* end = text.data() + text.size();
+  const auto [stopped, problem] = std::from_chars(text.data(), end, percent);
+  if (problem != std::errc() || stopped != end || percent < 0 || percent > 100)
+    place.fail(fmt::format("\"{}\" is no share of a table; write it like 10%", shortened(place.text())));
+  return percent;
+}
+
+void read_brake(const Reader& brake, BrakePolicy& into) {
+  brake.expect_keys({"share", "rows"});
+  if (const auto share = brake.find("share")) into.share = read_percent(*share);
+  if (const auto rows = brake.find("rows")) into.rows = rows->number(0, 1'000'000'000'000);
+}
+
 TableMapping read_table(const Reader& place) {
   place.expect_keys(table_keys());
   TableMapping table;
@@ -247,6 +274,8 @@ TableMapping read_table(const Reader& place) {
   if (const auto overlap = place.find("overlap")) table.overlap = overlap->duration();
   read_word(place, "deletes", kDeletes, table.deletes);
   read_name(place, "soft_delete", table.soft_delete);
+  read_schedule(place, "reconcile", table.reconcile);
+  if (const auto brake = place.find("brake")) read_brake(*brake, table.brake);
   if (const auto create = place.find("create")) table.create = create->boolean();
   read_word(place, "existing", kExistings, table.existing);
   read_name(place, "stamp", table.stamp);
@@ -298,13 +327,6 @@ RetryPolicy read_retry(const Reader& place) {
   return retry;
 }
 
-void read_schedule(const Reader& place, std::string& into) {
-  const auto schedule = place.find("schedule");
-  if (!schedule) return;
-  into = schedule->text();
-  check_at(*schedule, [&] { parse_schedule(into); });
-}
-
 }  // namespace
 
 SyncDefinition read_sync(const Reader& place) {
@@ -318,7 +340,7 @@ SyncDefinition read_sync(const Reader& place) {
   sync.source = place.at("source").name();
   sync.destination = place.at("destination").name();
   read_word(place, "status", kStatuses, sync.status);
-  read_schedule(place, sync.schedule);
+  read_schedule(place, "schedule", sync.schedule);
   if (const auto resolution = place.find("conflict_resolution")) {
     resolution->choice({"source", "destination", "latest", "manual"});
     sync.conflict_resolution = resolution->text();

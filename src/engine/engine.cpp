@@ -11,12 +11,14 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/uuid.h"
+#include "engine/counting.h"
 #include "engine/look.h"
 #include "engine/poller.h"
 #include "engine/retry_policy.h"
 #include "engine/run_report.h"
 #include "engine/sync_run.h"
 #include "engine/validation.h"
+#include "engine/verification.h"
 #include "engine/worker_pool.h"
 
 namespace syncflow {
@@ -24,10 +26,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kPollerThreads = 2;
+/// How many looks there may be at once: they mostly wait for their servers.
+constexpr int kLooksAtOnce = 16;
 constexpr Duration kQueuePoll = 500ms;
-constexpr Duration kKeepFinished = std::chrono::hours(24 * 30);
-constexpr Duration kSweepEvery = 1h;
 
 Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
   Sync sync;
@@ -43,6 +44,18 @@ Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
   return sync;
 }
 
+/// Forgets old jobs and runs, now and then.
+void sweep(const EngineParts& parts, const std::stop_token& stop) {
+  const Duration keep = parts.config.engine.keep_finished;
+  do {
+    try {
+      parts.store.sweep(keep);
+    } catch (const Error& error) {
+      log::warn("Old jobs could not be swept.", {{"error", error.what()}});
+    }
+  } while (parts.clock.sleep(std::clamp<Duration>(keep / 10, 1min, 1h), stop));
+}
+
 }  // namespace
 
 struct Engine::Inside {
@@ -53,11 +66,12 @@ struct Engine::Inside {
 };
 
 Engine::Engine(Parts parts)
-    : inside_(std::make_unique<Inside>(Inside{
-          {parts.store, parts.providers, parts.clock, std::move(parts.config), std::move(parts.on_progress)},
-          nullptr,
-          nullptr,
-          {}})) {}
+    : inside_(std::make_unique<Inside>(
+          Inside{{parts.store, parts.providers, parts.clock, std::move(parts.config),
+                  std::move(parts.on_progress), std::make_shared<SessionPools>(parts.clock)},
+                 nullptr,
+                 nullptr,
+                 {}})) {}
 
 Engine::~Engine() { stop(); }
 
@@ -83,18 +97,11 @@ void Engine::apply_config() {
 }
 
 void Engine::start() {
+  begin_counting();
   Inside& inside = *inside_;
   inside.workers = std::make_unique<WorkerPool>(inside.parts, inside.parts.config.engine.workers);
-  inside.poller = std::make_unique<Poller>(inside.parts, kPollerThreads);
-  inside.sweeper = std::jthread([&inside](std::stop_token stop) {
-    while (inside.parts.clock.sleep(kSweepEvery, stop)) {
-      try {
-        inside.parts.store.sweep(kKeepFinished);
-      } catch (const Error& error) {
-        log::warn("Old jobs could not be swept.", {{"error", error.what()}});
-      }
-    }
-  });
+  inside.poller = std::make_unique<Poller>(inside.parts, kLooksAtOnce);
+  inside.sweeper = std::jthread([&inside](const std::stop_token& stop) { sweep(inside.parts, stop); });
 }
 
 void Engine::stop() {
@@ -127,8 +134,10 @@ class OneRound {
            const std::function<void(const SyncReport&)>& on_report, std::stop_token stop)
       : parts_(parts), syncs_(std::move(syncs)), on_report_(on_report), stop_(std::move(stop)) {}
 
-  std::vector<SyncReport> run(bool resync) {
-    for (const Sync& sync : syncs_) prepare(sync, resync);
+  enum class Ask { changes, resync, repair };
+
+  std::vector<SyncReport> run(Ask ask) {
+    for (const Sync& sync : syncs_) prepare(sync, ask);
     const auto workers =
         std::min<std::size_t>(open_.size(), static_cast<std::size_t>(parts_.config.engine.workers));
     std::vector<std::jthread> helpers;
@@ -142,13 +151,13 @@ class OneRound {
   }
 
  private:
-  void prepare(const Sync& sync, bool resync) {
+  void prepare(const Sync& sync, Ask ask) {
     SyncReport& report = reports_[sync.id];
     report.sync = sync.name;
-    // A person who runs a sync has mended what held it; what only a person may lift stays.
-    if (sync.hold && sync.hold->kind != "removed" && sync.hold->kind != "brake")
-      parts_.store.lift_hold(sync.id);
-    bool wanted = resync;
+    // A person who runs a sync has mended what held it; deletes that wait for a person's word have not got it.
+    if (sync.hold && sync.hold->kind == kHoldBrake) return finish_held(sync);
+    if (sync.hold && sync.hold->kind != "removed") parts_.store.lift_hold(sync.id);
+    bool wanted = ask != Ask::changes;
     Looked looked;
     if (!wanted) {
       try {
@@ -170,9 +179,18 @@ class OneRound {
     waiting.limit = 1;
     if (!wanted && parts_.store.list_jobs(waiting).items.empty()) return finish_idle(sync, looked);
     const auto asked =
-        parts_.store.enqueue(sync.id, resync ? Trigger::resync : Trigger::manual, kPersonPriority);
+        parts_.store.enqueue(sync.id, ask == Ask::resync ? Trigger::resync : Trigger::manual, kPersonPriority,
+                             ask == Ask::repair ? std::string(kRepairPayload) : "{}");
     report.job_id = asked.job.id;
     open_.insert(sync.id);
+  }
+
+  void finish_held(const Sync& sync) {
+    SyncReport& report = reports_[sync.id];
+    report.status = "failed";
+    report.error = sync.hold->reason;
+    report.hold = sync.hold->kind;
+    if (on_report_) on_report_(report);
   }
 
   void finish_idle(const Sync& sync, const Looked& looked) {
@@ -318,7 +336,28 @@ std::vector<SyncReport> Engine::run_once(const std::vector<std::string>& sync_na
                                          std::stop_token stop) {
   const EngineParts& parts = inside_->parts;
   OneRound round(parts, chosen_syncs(parts, sync_names), on_report, std::move(stop));
-  return round.run(resync);
+  return round.run(resync ? OneRound::Ask::resync : OneRound::Ask::changes);
+}
+
+SyncReport Engine::repair(const std::string& sync_name,
+                          const std::function<void(const SyncReport&)>& on_report, std::stop_token stop) {
+  const EngineParts& parts = inside_->parts;
+  OneRound round(parts, chosen_syncs(parts, {sync_name}), on_report, std::move(stop));
+  return round.run(OneRound::Ask::repair).front();
+}
+
+Verification Engine::verify(const std::string& sync_name, std::stop_token stop) {
+  const EngineParts& parts = inside_->parts;
+  const SyncDefinition* sync = parts.config.find_sync(sync_name);
+  if (!sync) {
+    std::vector<std::string> known;
+    for (const SyncDefinition& definition : parts.config.syncs) known.push_back(definition.name);
+    const std::string near = nearest(sync_name, known);
+    throw Error(ErrorKind::bad_config, fmt::format("there is no sync \"{}\"{}", sync_name,
+                                                   near.empty() ? "; there are " + join(known, ", ")
+                                                                : "; did you mean \"" + near + "\"?"));
+  }
+  return verify_sync(parts, *sync, std::move(stop));
 }
 
 }  // namespace syncflow

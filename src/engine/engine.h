@@ -43,6 +43,43 @@ struct Finding {
   std::string ddl;  ///< what `create` would run
 };
 
+/// The payload of a job that compares every row and writes what differs.
+inline constexpr std::string_view kRepairPayload = R"({"repair":true})";
+
+/// One row that is not at the destination as the source has it.
+struct RowDifference {
+  std::string kind;                 ///< differs, missing, surplus
+  std::string key;                  ///< as the source knows the row, in JSON
+  std::vector<std::string> fields;  ///< of `differs`: the destination's names
+};
+
+/// What comparing one mapping's two sides found. Counts are exact.
+struct TableVerification {
+  std::string source, destination;
+  std::int64_t at_source = 0;       ///< rows within the filters
+  std::int64_t at_destination = 0;  ///< rows, without those that a soft delete marked
+  std::int64_t equal = 0;
+  std::int64_t differing = 0;
+  std::int64_t missing = 0;  ///< not at the destination
+  std::int64_t surplus = 0;  ///< ours, and gone at the source or outside the filters
+  std::int64_t kept = 0;  ///< only at the destination, and to stay: of others, or by `deletes` or `on_leave`
+  std::int64_t waiting = 0;                ///< newer than the position: the next run carries them
+  std::int64_t quarantined = 0;            ///< refused, see the quarantine
+  std::vector<RowDifference> differences;  ///< the first of them
+
+  static constexpr std::size_t kMostShown = 100;
+  bool is_equal() const { return differing + missing + surplus + quarantined == 0; }
+};
+
+/// What `verify` found.
+struct Verification {
+  std::string sync;
+  std::vector<TableVerification> tables;
+  double seconds = 0;
+
+  bool is_equal() const;
+};
+
 /// Keeps syncs in step: scheduler, poller, queue workers and pipeline over one store.
 ///
 /// Thread-safe. Starts and joins its own threads.
@@ -73,6 +110,15 @@ class Engine {
   std::vector<SyncReport> run_once(const std::vector<std::string>& sync_names, bool resync,
                                    const std::function<void(const SyncReport&)>& on_report,
                                    std::stop_token stop);
+
+  /// Compares both sides of a sync of the config row by row; changes nothing and needs no lease. Throws
+  /// Error(bad_config) for an unknown sync, and Error when a side cannot be read.
+  Verification verify(const std::string& sync_name, std::stop_token stop);
+
+  /// As `run_once` of one sync, which also compares every row and writes those that differ, and removes those of its
+  /// own that are gone at the source.
+  SyncReport repair(const std::string& sync_name, const std::function<void(const SyncReport&)>& on_report,
+                    std::stop_token stop);
 
   /// Looks at connections and mappings without changing anything: access, tables, fields, keys, the
   /// table-size rule, the DDL that `create` would run. An `error` means that a run would be held.

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "core/secrets.h"
 #include "core/text.h"
 
 namespace syncflow {
@@ -21,7 +22,11 @@ FreeText FreeText::written(std::string text) {
 
 void FreeText::fill_in(const Variables& variables) {
   if (!holds_variable_) return;
-  value_ = syncflow::fill_in(written_, [&](const std::string& name) { return variables.at(name); });
+  value_ = syncflow::fill_in(written_, [&](const std::string& name) {
+    std::string value = variables.at(name);
+    never_show(value);
+    return value;
+  });
 }
 
 const std::string& FreeText::value() const {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/log.h"
+#include "engine/counting.h"
 
 namespace syncflow {
 namespace {
@@ -43,6 +43,7 @@ void HeldLease::extend() {
 }
 
 void HeldLease::beat(std::stop_token stop) {
+  const log::Scope scope(log_fields_);
   Duration since{0};
   const Duration step = std::min<Duration>(settings_.heartbeat, 500ms);
   while (store_.clock().sleep(step, stop)) {
@@ -59,8 +60,9 @@ void HeldLease::beat(std::stop_token stop) {
         stop_.request_stop();
         return;
       }
+      count_failure(error.kind(), "heartbeat");
       // The lease still runs: the next heartbeat may get through before it is over.
-      log::warn("A heartbeat did not reach the store.", {{"sync", lease_.sync_id}, {"error", error.what()}});
+      log::warn("A heartbeat did not reach the store.", {{"error", error.what()}});
     }
   }
 }

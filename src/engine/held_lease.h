@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "core/log.h"
 #include "engine/definition.h"
 #include "provider/destination.h"
 #include "store/store.h"
@@ -44,6 +45,7 @@ class HeldLease : public Fence {
   std::atomic<std::int64_t> valid_until_;        ///< monotonic microseconds
   std::atomic<std::int64_t> store_valid_until_;  ///< microseconds of the store's clock
   std::atomic<bool> cancelled_ = false;
+  const log::Scope::Fields log_fields_ = log::Scope::of_this_thread();
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> on_outer_stop_;
   std::jthread beating_;

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "engine/mapper.h"
+#include "engine/retry_policy.h"
 #include "engine/row_tracker.h"
 
 namespace syncflow {
@@ -36,11 +37,13 @@ class Look {
     if (quarantine_is_due()) return true;
     const TablePlan plan = planned();
     strategy_ = plan.source.strategy;
+    if (is_reconciliation_due(mapping_, strategy_, *state, parts_.store.clock().now())) return true;
     const auto source = connection_.open_source(plan.source);
     const Mapper mapper(mapping_, source->schema());
     if (state->fingerprint_shape != shape_fingerprint(mapping_, *mapper.outgoing())) return true;
     try {
       const Probe probe = source->has_changes(state->position);
+      asked_source_ = true;
       if (probe.changed == Changed::yes) return true;
       if (probe.changed == Changed::no) return false;
       return !all_applied(*source, *state, plan.source.strategy == Strategy::diff);
@@ -52,6 +55,7 @@ class Look {
   }
 
   Strategy strategy() const { return strategy_; }
+  bool asked_source() const { return asked_source_; }
 
  private:
   TablePlan planned() {
@@ -136,11 +140,14 @@ class Look {
   Connection& connection_;
   std::stop_token stop_;
   Strategy strategy_ = Strategy::cursor;
+  bool asked_source_ = false;
   std::optional<std::unordered_map<std::string, RowHash>> quarantine_;
 };
 
 /// A table may get a cursor field, or lose one: that is seen after this time at the latest.
 constexpr auto kPlanAge = 10min;
+constexpr double kPlanJitter = 0.3;
+constexpr auto kTidyEvery = 1min;
 
 }  // namespace
 
@@ -154,8 +161,14 @@ std::optional<TablePlan> PlanCache::find(const std::string& name, std::chrono::s
 void PlanCache::put(const std::string& name, const TablePlan& plan,
                     std::chrono::steady_clock::time_point now) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(plans_, [&](const auto& entry) { return now >= entry.second.until; });
-  plans_[name] = {plan, now + kPlanAge};
+  // Thousands of plans are gone through now and then, not for each that comes.
+  if (now - tidied_ >= kTidyEvery) {
+    tidied_ = now;
+    std::erase_if(plans_, [&](const auto& entry) { return now >= entry.second.until; });
+  }
+  // Those that were made together do not get old together.
+  const auto jitter = std::chrono::duration_cast<Duration>(kPlanAge * (kPlanJitter * random_fraction()));
+  plans_[name] = {plan, now + kPlanAge - jitter};
 }
 
 Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop) {
@@ -167,6 +180,7 @@ Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& 
   for (const TableMapping& mapping : definition.tables) {
     Look look(parts, plans, definition, mapping, *connection, stop);
     looked.changed = look.changed();
+    looked.asked_source = looked.asked_source || look.asked_source();
     if (looked.changed) break;
     looked.strategies.push_back(look.strategy());
   }

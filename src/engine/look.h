@@ -12,7 +12,7 @@
 
 namespace syncflow {
 
-/// How tables were planned, so that a look does not read the catalogue each time. Thread-safe.
+/// How tables were planned, so that a look does not read the catalogue each time. Forgets what is old. Thread-safe.
 class PlanCache {
  public:
   std::optional<TablePlan> find(const std::string& name, std::chrono::steady_clock::time_point now);
@@ -25,11 +25,13 @@ class PlanCache {
   };
   std::mutex mutex_;
   std::map<std::string, Kept> plans_;
+  std::chrono::steady_clock::time_point tidied_;
 };
 
 /// What a look at a sync's sources found.
 struct Looked {
   bool changed = false;
+  bool asked_source = false;  ///< else the store alone knew
   /// How each mapping is read; complete only when nothing changed.
   std::vector<Strategy> strategies;
 };

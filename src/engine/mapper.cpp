@@ -294,6 +294,18 @@ Mapped Mapper::apply(Batch batch) {
   return mapped;
 }
 
+std::optional<Key> Mapper::key_at_source(std::span<const Value> outgoing_key) const {
+  Key key;
+  Arena arena;
+  for (std::size_t i = 0; i < plan_->key.size(); ++i) {
+    const Field& field = plan_->source->fields[plan_->key[i].source];
+    const Cell back = cast(outgoing_key[i], field.type, arena);
+    if (!back.ok()) return std::nullopt;
+    key.parts.push_back(to_text(back.value));
+  }
+  return key;
+}
+
 Key Mapper::source_key(const Change& mapped) const {
   Key key;
   Arena arena;

@@ -50,6 +50,9 @@ class Mapper {
   /// Of a move it is the new one.
   Key source_key(const Change& mapped) const;
 
+  /// The same for a key's cells in the destination's fields. Empty: the source can have no such key.
+  std::optional<Key> key_at_source(std::span<const Value> outgoing_key) const;
+
  private:
   struct Plan;
   std::unique_ptr<Plan> plan_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include "core/secrets.h"
+
 namespace syncflow {
 namespace {
 
@@ -36,7 +38,8 @@ Duration retry_wait(int attempt, const RetryPolicy& policy, double jitter) {
 
 Outcome outcome_of(const Error& error, int attempt, const RetryPolicy& policy, double jitter, Time now) {
   Outcome outcome;
-  outcome.error = error.what();
+  const std::string said = without_secrets(error.what());
+  outcome.error = said;
   switch (error.kind()) {
     case ErrorKind::rate_limited:
       outcome.kind = Outcome::Kind::give_back;
@@ -54,7 +57,7 @@ Outcome outcome_of(const Error& error, int attempt, const RetryPolicy& policy, d
     case ErrorKind::forbidden: {
       outcome.kind = Outcome::Kind::failed;
       const auto* held = dynamic_cast<const HoldError*>(&error);
-      outcome.hold = Hold{held ? held->hold_kind() : std::string(name_of(error.kind())), error.what(), now};
+      outcome.hold = Hold{held ? held->hold_kind() : std::string(name_of(error.kind())), said, now};
       return outcome;
     }
     case ErrorKind::bug: outcome.kind = Outcome::Kind::failed; return outcome;
@@ -66,8 +69,8 @@ Outcome outcome_of(const Error& error, int attempt, const RetryPolicy& policy, d
     outcome.wait = retry_wait(attempt, policy, jitter);
   } else {
     outcome.kind = Outcome::Kind::failed;
-    outcome.error = fmt::format("{} (gave up after {} attempts; `syncflow jobs retry` tries again)",
-                                error.what(), attempt);
+    outcome.error =
+        fmt::format("{} (gave up after {} attempts; `syncflow jobs retry` tries again)", said, attempt);
   }
   return outcome;
 }

@@ -31,5 +31,7 @@ class HoldError : public Error {
 
 /// Of a table that is too large to be compared whole (DESIGN 5, the table-size rule).
 inline constexpr const char* kHoldTableSize = "table_size";
+/// Of deletes that are more than a person was told to expect (BrakePolicy).
+inline constexpr const char* kHoldBrake = "brake";
 
 }  // namespace syncflow

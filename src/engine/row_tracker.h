@@ -35,6 +35,7 @@ class RowTracker {
   std::int64_t generation() const { return generation_; }
 
   bool empty() const { return rows_.empty(); }
+  std::size_t size() const { return rows_.size(); }
   bool knows(const RowHash& key) const { return rows_.count(key) != 0; }
   /// Whether this very row was applied last.
   bool applied(const RowHash& key, const RowHash& row) const;

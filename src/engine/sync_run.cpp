@@ -2,12 +2,15 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "core/error.h"
 #include "core/failpoint.h"
 #include "core/log.h"
+#include "core/secrets.h"
 #include "core/text.h"
+#include "engine/counting.h"
 #include "engine/held_lease.h"
 #include "engine/retry_policy.h"
 #include "engine/table_order.h"
@@ -29,6 +32,11 @@ bool ends_the_run(ErrorKind kind) {
          kind == ErrorKind::conflict;
 }
 
+bool asks_for_repair(const Claim& claim) {
+  return std::any_of(claim.jobs.begin(), claim.jobs.end(),
+                     [](const Job& job) { return job.payload == kRepairPayload; });
+}
+
 /// Carries the mappings of one sync. One that fails does not stop the others' progress.
 class SyncRun {
  public:
@@ -42,6 +50,9 @@ class SyncRun {
   /// Throws the first failure once all mappings have had their turn.
   void run() {
     if (claim_.sync.starts_over) parts_.store.reset_sync(claim_.lease);
+    const SessionPools::Turn turn =
+        parts_.sessions->take_turn(parts_.connection_at(definition_.source),
+                                   parts_.connection_at(definition_.destination), lease_.stop_token());
     const auto source = parts_.connect(definition_.source, lease_.stop_token());
     const auto destination = parts_.connect(definition_.destination, lease_.stop_token());
     RunContext context{parts_.store,
@@ -49,19 +60,22 @@ class SyncRun {
                        definition_,
                        parts_.config,
                        parts_.provider_of(definition_.source).can,
+                       parts_.provider_of(definition_.destination).can,
                        *source,
                        *destination,
                        lease_,
                        parts_.on_progress,
+                       parts_.provider_of(definition_.destination).id,
                        left_nothing_unnoted(parts_.store, claim_.sync.id, claim_.lease.run_id),
-                       [this] { return others_wait(); }};
+                       [this] { return others_wait(); },
+                       asks_for_repair(claim_)};
     std::vector<std::unique_ptr<TableRun>> tables;
     for (const TableMapping& mapping : definition_.tables)
       tables.push_back(std::make_unique<TableRun>(context, mapping));
     carry(tables, *destination);
     for (const auto& table : tables)
       if (table->began()) collect(*table);
-    if (!message_.empty()) parts_.store.set_message(claim_.sync.id, join(message_, "\n"));
+    if (!message_.empty()) parts_.store.set_message(claim_.sync.id, without_secrets(join(message_, "\n")));
     if (held_) throw HoldError(*held_);
     if (failure_) throw Error(*failure_);
   }
@@ -151,16 +165,28 @@ class SyncRun {
   std::optional<HoldError> held_;
 };
 
-/// A store that is away for a moment must not leave the sync leased for nothing.
-void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
+std::string_view result_of(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::completed: return "completed";
+    case Outcome::Kind::failed: return "failed";
+    case Outcome::Kind::retry: return "retry";
+    case Outcome::Kind::give_back: return "yielded";
+  }
+  return "failed";
+}
+
+/// False: the sync is another's. A store that is away for a moment must not leave it leased for nothing.
+bool finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
   for (int attempt = 1;; ++attempt) {
     try {
       failpoint("worker.before_finish");
-      return parts.store.finish(claim.lease, outcome);
+      parts.store.finish(claim.lease, outcome);
+      return true;
     } catch (const Error& error) {
       // Whoever takes the sync over finishes its jobs.
-      log::warn("A run's end could not be noted.", {{"sync", claim.sync.name}, {"error", error.what()}});
-      if (error.kind() == ErrorKind::lease_lost || attempt == kFinishAttempts) return;
+      log::warn("A run's end could not be noted.", {{"error", error.what()}});
+      if (error.kind() == ErrorKind::lease_lost) return false;
+      if (attempt == kFinishAttempts) return true;
       parts.clock.sleep(kFinishWait, {});
     }
   }
@@ -168,29 +194,31 @@ void finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome
 
 }  // namespace
 
+const ConnectionConfig& EngineParts::connection_at(const std::string& connection_name) const {
+  if (const ConnectionConfig* connection = config.find_connection(connection_name)) return *connection;
+  std::vector<std::string> names;
+  for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
+  const std::string near = nearest(connection_name, names);
+  throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"{}", connection_name,
+                                                 near.empty() ? "; there are " + join(names, ", ")
+                                                              : "; did you mean \"" + near + "\"?"));
+}
+
 std::unique_ptr<Connection> EngineParts::connect(const std::string& connection_name,
                                                  std::stop_token stop) const {
-  const ConnectionConfig* connection = config.find_connection(connection_name);
-  if (!connection) {
-    std::vector<std::string> names;
-    for (const ConnectionConfig& known : config.connections) names.push_back(known.name);
-    const std::string near = nearest(connection_name, names);
-    throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"{}", connection_name,
-                                                   near.empty() ? "; there are " + join(names, ", ")
-                                                                : "; did you mean \"" + near + "\"?"));
-  }
-  return providers.at(connection->provider).connect(connection->options, {clock, std::move(stop)});
+  const ConnectionConfig& connection = connection_at(connection_name);
+  return providers.at(connection.provider)
+      .connect(connection.options, {clock, std::move(stop), &sessions->of(connection)});
 }
 
 const Provider& EngineParts::provider_of(const std::string& connection_name) const {
-  const ConnectionConfig* connection = config.find_connection(connection_name);
-  if (!connection)
-    throw Error(ErrorKind::bad_config, fmt::format("there is no connection \"{}\"", connection_name));
-  return providers.at(connection->provider);
+  return providers.at(connection_at(connection_name).provider);
 }
 
 SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop) {
+  const log::Scope scope{{"sync", claim.sync.name}, {"job", claim.jobs.empty() ? "" : claim.jobs.front().id}};
   const auto began = parts.clock.monotonic();
+  const Time began_at = parts.store.clock().now();
   SyncReport report;
   Outcome outcome;
   std::optional<HeldLease> lease;
@@ -204,21 +232,24 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
       outcome =
           outcome_of(error, claim.attempt, run.definition().retry, random_fraction(), parts.clock.now());
       run.report().error = outcome.error;
+      count_failure(error.kind(), "run");
     }
     report = std::move(run.report());
   } catch (const Error& error) {
     outcome = outcome_of(error, claim.attempt, {}, random_fraction(), parts.clock.now());
     report.error = outcome.error;
+    count_failure(error.kind(), "run");
   } catch (const std::exception& error) {
     outcome = outcome_of(Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())),
                          claim.attempt, {}, random_fraction(), parts.clock.now());
     report.error = outcome.error;
-    log::error("A run ended by a defect.", {{"sync", claim.sync.name}, {"error", error.what()}});
+    count_failure(ErrorKind::bug, "run");
+    log::error("A run ended by a defect.", {{"error", error.what()}});
   }
   outcome.strategy = report.strategy;
   outcome.tables = report.tables;
   const bool cancelled = lease && lease->cancelled();
-  finish(parts, claim, outcome);
+  const bool kept = finish(parts, claim, outcome);
   lease.reset();
 
   report.sync = claim.sync.name;
@@ -229,12 +260,12 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   if (cancelled) report.status = "failed";
   if (outcome.hold) report.hold = outcome.hold->kind;
   report.seconds = std::chrono::duration<double>(parts.clock.monotonic() - began).count();
-  if (outcome.kind == Outcome::Kind::failed)
-    log::error("A sync failed.",
-               {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+  if (report.status == "completed") note_up_to_date(claim.sync.id, began_at);
+  const auto result = cancelled ? "cancelled" : kept ? result_of(outcome.kind) : "lease_lost";
+  count_run(claim.sync, result, parts.clock.monotonic() - began);
+  if (outcome.kind == Outcome::Kind::failed) log::error("A sync failed.", {{"error", outcome.error}});
   else if (outcome.kind == Outcome::Kind::retry)
-    log::warn("A sync will be tried again.",
-              {{"sync", claim.sync.name}, {"job", report.job_id}, {"error", outcome.error}});
+    log::warn("A sync will be tried again.", {{"error", outcome.error}});
   return report;
 }
 

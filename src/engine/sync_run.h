@@ -3,6 +3,7 @@
 #include <stop_token>
 
 #include "engine/engine.h"
+#include "engine/session_pools.h"
 
 namespace syncflow {
 
@@ -13,8 +14,12 @@ struct EngineParts {
   Clock& clock;
   Config config;
   OnProgress on_progress;
+  std::shared_ptr<SessionPools> sessions;
 
+  /// With the sessions of its pool.
   std::unique_ptr<Connection> connect(const std::string& connection_name, std::stop_token stop) const;
+  /// Throws Error(bad_config) that names the nearest one.
+  const ConnectionConfig& connection_at(const std::string& connection_name) const;
   const Provider& provider_of(const std::string& connection_name) const;
 };
 

@@ -129,7 +129,6 @@ TablePlan plan_table(const Config& config, const SyncDefinition& sync, const Tab
   plan.source.table = mapping.source;
   plan.source.key = key_of_table(mapping, plan.table);
   plan.source.overlap = mapping.overlap;
-  const bool deletes = mapping.deletes != Deletes::ignore;
 
   if (mapping.strategy == WantedStrategy::feed)
     throw Error(ErrorKind::bad_config, "not supported yet: strategy feed");
@@ -140,11 +139,6 @@ TablePlan plan_table(const Config& config, const SyncDefinition& sync, const Tab
   const std::vector<std::string> copied =
       copied_fields(config, sync.source, mapping.source, plan.table, connection);
   if (mapping.strategy == WantedStrategy::cursor || !mapping.cursor.empty()) {
-    if (deletes)
-      throw Error(ErrorKind::bad_config, fmt::format("table {}: not supported yet: deletes: soft or hard "
-                                                     "with strategy cursor; use deletes: ignore, or "
-                                                     "strategy: diff for a table of up to {} rows",
-                                                     mapping.source, kMostDiffRows));
     const CursorCandidate* best = best_candidate(plan.table, copied);
     if (mapping.cursor.empty() && !best)
       throw HoldError(kHoldTableSize, fmt::format("table {} has no field to read changes by: {}",
@@ -154,7 +148,7 @@ TablePlan plan_table(const Config& config, const SyncDefinition& sync, const Tab
     return plan;
   }
   const CursorCandidate* best = best_candidate(plan.table, copied);
-  if (best && can.cursor && !deletes) use_cursor(plan, best->field, copied);
+  if (best && can.cursor) use_cursor(plan, best->field, copied);
   else plan.source.strategy = Strategy::diff;
   return plan;
 }
@@ -188,6 +182,12 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
         "last-modified field",
         plan.source.table, rows, kMostDiffRows);
   return "";
+}
+
+bool is_reconciliation_due(const TableMapping& mapping, Strategy strategy, const MappingState& state,
+                           Time now) {
+  if (strategy != Strategy::cursor || mapping.deletes == Deletes::ignore) return false;
+  return !state.reconciled_at || now >= *state.reconciled_at + parse_schedule(mapping.reconcile);
 }
 
 DestinationSpec destination_spec(const TableMapping& mapping, const Schema& incoming) {

@@ -34,6 +34,10 @@ std::vector<std::string> copied_fields(const Config& config, const std::string& 
 /// `state.outgrown_since`; throws HoldError(table_size) when the table needs a cursor field.
 std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState& state, Time now);
 
+/// Whether both sides' keys are to be compared now, to find deleted rows that the strategy does not see.
+bool is_reconciliation_due(const TableMapping& mapping, Strategy strategy, const MappingState& state,
+                           Time now);
+
 /// What a mapping asks of its destination. `incoming`: what the mapper gives out.
 DestinationSpec destination_spec(const TableMapping& mapping, const Schema& incoming);
 

@@ -10,7 +10,9 @@
 #include "core/error.h"
 #include "core/failpoint.h"
 #include "core/log.h"
+#include "core/secrets.h"
 #include "core/uuid.h"
+#include "engine/counting.h"
 #include "engine/read_ahead.h"
 #include "engine/retry_policy.h"
 
@@ -26,7 +28,6 @@ constexpr double kToleratedShare = 0.05;
 /// Refusals that may succeed once other rows are there; beyond this the parent rows are simply missing.
 constexpr std::size_t kMostDeferred = 100'000;
 constexpr std::size_t kQuarantinePerRun = 10'000;
-constexpr std::size_t kKeysPerStep = 500;
 
 bool may_succeed_later(const RefusedRow& row) {
   return row.cause == RejectionCause::foreign_key || row.cause == RejectionCause::unique;
@@ -58,6 +59,7 @@ void TableRun::run() {
   }
   reading.finish();
   if (plan_.source.strategy == Strategy::diff) missing_ = tracker_->missing();
+  known_rows_ = tracker_->size();
 }
 
 void TableRun::prepare() {
@@ -74,6 +76,7 @@ void TableRun::prepare() {
   const std::string size_warning = apply_size_rule(plan_, *source_, state_, context_.clock.now());
   if (!size_warning.empty()) notes_.push_back(size_warning);
   prepare_destination();
+  check_reconciliation();
   open_source();
   open_writer();
   note_ownership();
@@ -89,7 +92,8 @@ void TableRun::open_writer() {
                                                                 : RowTracker::Trust::doubtful;
   tracker_ =
       std::make_unique<RowTracker>(context_.store, context_.sync.id, name_, keeps, trust, state_.generation);
-  writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease);
+  writer_ = std::make_unique<BatchWriter>(*mapper_, *tracker_, *destination_, context_.lease, context_.clock,
+                                          context_.destination_provider);
 }
 
 void TableRun::rest() {
@@ -133,6 +137,7 @@ void TableRun::check_what_comes_out() {
 void TableRun::begin_again(const std::string& why) {
   state_.position = {};
   state_.appending = false;
+  state_.reconciled_at.reset();
   reads_all_anew_ = true;
   notes_.push_back(fmt::format("{}: {}", name_, why));
   log::info("A table is read from its beginning again.",
@@ -151,7 +156,7 @@ void TableRun::prepare_destination() {
     log::info("Created a destination table.",
               {{"sync", context_.sync.name}, {"table", mapping_.destination}});
   if (prepared.created && !first) forget_everything_ = true;
-  else if (!first) return refuse_unowned_removals();
+  else if (!first) return;
   if (!prepared.created && !prepared.empty) {
     if (mapping_.existing == Existing::refuse)
       throw Error(
@@ -160,7 +165,7 @@ void TableRun::prepare_destination() {
               "destination table {} has rows already and the mapping says existing: refuse; empty it, or say "
               "adopt (match rows by key) or replace (remove them first)",
               mapping_.destination));
-    if (mapping_.existing == Existing::adopt) return refuse_unowned_removals();
+    if (mapping_.existing == Existing::adopt) return;
     destination_->remove_all(context_.lease);
   }
   state_.owned = true;
@@ -176,17 +181,6 @@ void TableRun::refuse_itself() const {
       ErrorKind::bad_config,
       fmt::format("{} of {} and {} of {} are one and the same table: name another destination",
                   mapping_.source, context_.sync.source, mapping_.destination, context_.sync.destination));
-}
-
-/// Which rows of a table that others fill are ours is only known where every row is kept track of.
-void TableRun::refuse_unowned_removals() const {
-  if (state_.owned || plan_.source.strategy == Strategy::diff || !mapping_.removes_what_leaves()) return;
-  throw Error(
-      ErrorKind::bad_config,
-      fmt::format("destination table {} had rows before this sync, and strategy cursor cannot tell them from "
-                  "its own when a row leaves the filter; use on_leave: keep, existing: replace, or strategy: "
-                  "diff for a small table",
-                  mapping_.destination));
 }
 
 /// A table that rows were written to. One that went since then is no beginning: made anew it would hold only what
@@ -272,6 +266,7 @@ void TableRun::carry(Batch batch) {
                             "too, or drop the foreign keys of {}",
                             kMostDeferred, mapping_.destination));
   commit.cleared = std::move(carried.settled);
+  commit.key_sets.push_back(std::move(carried.written));
   commit.figures = carried.figures;
   if (caught_up && plan_.source.strategy == Strategy::cursor) tracker_->forget_older_generations();
   state_.position = resume;
@@ -290,7 +285,7 @@ void TableRun::quarantine(RefusedRow row, BatchCommit& commit) {
   entry.table = mapping_.source;
   entry.key = std::move(row.key);
   entry.field = std::move(row.field);
-  entry.reason = std::move(row.reason);
+  entry.reason = without_secrets(row.reason);
   entry.row_hash = row.row;
   entry.first_seen_at = entry.last_seen_at = context_.clock.now();
   commit.quarantined.push_back(std::move(entry));
@@ -305,61 +300,7 @@ void TableRun::commit(BatchCommit commit) {
   context_.store.commit_batch(context_.lease.lease(), commit);
   failpoint("pipeline.after_commit");
   report_.figures += commit.figures;
-}
-
-void TableRun::remove_missing() {
-  for (std::size_t from = 0; from < missing_.size(); from += kKeysPerStep) {
-    check_stop();
-    wake();
-    const auto first = missing_.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto count = std::min(kKeysPerStep, missing_.size() - from);
-    remove({first, first + static_cast<std::ptrdiff_t>(count)});
-  }
-  missing_.clear();
-}
-
-/// Rows that the listing did not show. Each is asked for by key before it is believed to be gone: one that
-/// only left the filter, or came back meanwhile, is no delete.
-void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
-  BatchCommit commit;
-  std::unordered_set<std::string> refused;
-  if (mapping_.deletes != Deletes::ignore) {
-    Carried carried = writer_->carry(gone_at_source(missing), options(WriteMode::upsert));
-    for (RefusedRow& row : carried.refused) {
-      refused.insert(row.key.to_json());
-      quarantine(std::move(row), commit);
-    }
-    commit.figures = carried.figures;
-    commit.cleared = std::move(carried.settled);
-  }
-  // What could not be deleted stays known, and is missed again by the next listing.
-  for (const auto& row : missing)
-    if (refused.count(row.key.to_json()) == 0) tracker_->forget(row.hash);
-  this->commit(std::move(commit));
-}
-
-/// As `remove` changes.
-Batch TableRun::gone_at_source(const std::vector<RowTracker::Missing>& missing) {
-  const Schema& schema = *source_->schema();
-  std::unordered_set<std::string> still_there;
-  for (std::size_t from = 0; from < missing.size();) {
-    std::vector<Key> keys;
-    for (std::size_t i = from; i < missing.size(); ++i) keys.push_back(missing[i].key);
-    const Batch found = fetch(keys);
-    for (const Change& change : found.changes) still_there.insert(key_of(schema, change).to_json());
-    from += keys.size();
-  }
-  Batch gone(source_->schema());
-  for (const auto& row : missing)
-    if (still_there.count(row.key.to_json()) == 0) add_removal(gone, row.key);
-  return gone;
-}
-
-void TableRun::add_removal(Batch& batch, const Key& key) const {
-  const Schema& schema = *source_->schema();
-  const std::vector<Value> cells = parse_key(schema, key, batch.arena());
-  Change& change = batch.add(Operation::remove);
-  for (std::size_t i = 0; i < cells.size(); ++i) change.row[schema.key[i]] = cells[i];
+  count_figures(context_.sync, commit.figures);
 }
 
 /// The rows of as many of the first keys as a batch holds; `keys` is cut to those.
@@ -376,6 +317,10 @@ BatchWriter::Options TableRun::options(WriteMode mode) const {
   options.mode = mode;
   options.tracks_all = plan_.source.strategy == Strategy::diff;
   options.wants_settled = has_quarantine_;
+  if (records_keys())
+    options.may_remove = [this](const std::vector<RowHash>& keys) {
+      return context_.store.has_keys(context_.sync.id, name_, KeySet::written, keys);
+    };
   return options;
 }
 
@@ -407,7 +352,7 @@ std::size_t TableRun::retry(std::span<const QuarantinedRow> waiting, bool first,
     there.insert(key_of(rows.schema(), change).to_json());
   }
   // A row that is gone at the source may be one that could not be deleted.
-  if (how.tracks_all && mapping_.deletes != Deletes::ignore)
+  if ((how.tracks_all || reconciles()) && mapping_.deletes != Deletes::ignore)
     for (const Key& key : keys)
       if (there.count(key.to_json()) == 0) add_removal(rows, key);
   Carried carried = writer_->carry(std::move(rows), how);
@@ -422,7 +367,7 @@ std::size_t TableRun::retry(std::span<const QuarantinedRow> waiting, bool first,
     QuarantinedRow again = tried.count(key) != 0 ? *tried[key] : QuarantinedRow{};
     if (again.id.empty()) continue;  // another spelling of a key that stays in quarantine as it is
     again.field = std::move(row.field);
-    again.reason = std::move(row.reason);
+    again.reason = without_secrets(row.reason);
     again.row_hash = row.row;
     commit.quarantined.push_back(std::move(again));
   }
@@ -440,6 +385,7 @@ std::size_t TableRun::retry(std::span<const QuarantinedRow> waiting, bool first,
     --carried.figures.quarantined;
   }
   commit.figures = carried.figures;
+  commit.key_sets.push_back(std::move(carried.written));
   this->commit(std::move(commit));
   return keys.size();
 }

@@ -10,6 +10,7 @@
 #include "engine/batch_writer.h"
 #include "engine/engine.h"
 #include "engine/held_lease.h"
+#include "engine/key_listing.h"
 #include "engine/mapper.h"
 #include "engine/row_tracker.h"
 #include "engine/table_plan.h"
@@ -23,15 +24,22 @@ struct RunContext {
   const SyncDefinition& sync;
   const Config& config;
   const Capabilities& source_can;
+  const Capabilities& destination_can;
   Connection& source;
   Connection& destination;
   HeldLease& lease;
   const OnProgress& on_progress;
+  std::string_view destination_provider;  ///< its id
   /// Whether what earlier runs noted of rows is how they are at the destination.
   bool trusts_rows = true;
   /// Whether the run should make room for others after its batch.
   std::function<bool()> should_yield;
+  /// A person asked for every row to be compared and brought to what the source has.
+  bool repairs = false;
 };
+
+/// Keys that are asked for and settled at once, after the reading.
+inline constexpr std::size_t kKeysPerStep = 500;
 
 /// Carries the changes of one mapping from its source to its destination.
 ///
@@ -46,8 +54,8 @@ class TableRun {
   /// Reads until caught up. Stops after a batch, with Error(cancelled), when the lease's token says so.
   void run();
 
-  /// Strategy diff with deletes: removes the rows that the listing did not show. Call once the tables that refer to
-  /// this one have removed theirs.
+  /// Removes what is gone at the source: the rows that the listing of `diff` did not show, or, when it is due, what
+  /// comparing both sides' keys finds. Call once the tables that refer to this one have removed theirs.
   void remove_missing();
 
   /// Fetches the rows in quarantine anew and tries them again. Call when every table of the sync has run; again
@@ -69,7 +77,6 @@ class TableRun {
   void check_what_comes_out();
   void prepare_destination();
   void refuse_itself() const;
-  void refuse_unowned_removals() const;
   Prepared prepare_known(const DestinationSpec& spec);
   void read_again_once_mended();
   void note_ownership();
@@ -78,8 +85,27 @@ class TableRun {
   void carry(Batch batch);
   void wake();
   void open_writer();
+  // table_deletes.cpp
+  bool reconciles() const;
+  bool records_keys() const;
+  void check_reconciliation();
+  void remove_unlisted();
   void remove(const std::vector<RowTracker::Missing>& missing);
   Batch gone_at_source(const std::vector<RowTracker::Missing>& missing);
+  void reconcile();
+  void repair();
+  KeyDifferences compare_both_sides();
+  KeyFile ours_to_remove(const KeyDifferences& found);
+  Figures settle(const KeyFile& keys, bool removes);
+  Figures settle_some(std::vector<Key> keys, bool removes);
+  Figures settle_one_by_one(std::vector<Key> keys, bool removes, const Error& error);
+  std::unordered_set<std::string> keys_in_quarantine() const;
+  std::vector<bool> written_by_us(const std::vector<RowHash>& keys) const;
+  using HashChunks = std::function<void(const std::function<void(const std::vector<RowHash>&)>&)>;
+  void brake(std::int64_t deletes, std::int64_t rows, const HashChunks& hashes);
+  void hold_back(std::int64_t deletes, std::int64_t rows, const HashChunks& hashes);
+  void release_brake(BatchCommit& commit);
+  void note_reconciliation();
   void add_removal(Batch& batch, const Key& key) const;
   Batch fetch(std::vector<Key>& keys);
   BatchWriter::Options options(WriteMode mode) const;
@@ -104,6 +130,8 @@ class TableRun {
   bool owned_now_ = false;          ///< the destination table became ours in this run
   std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
   std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show
+  std::size_t known_rows_ = 0;                ///< diff: rows that were known when it ended
+  std::int64_t impossible_keys_ = 0;  ///< at the destination, that the source takes for none of its own
   bool has_quarantine_ = false;
   bool began_ = false;
   TableReport report_;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/secrets.h"
 #include "engine/mapper.h"
 #include "engine/table_plan.h"
 
@@ -44,7 +45,7 @@ class Validation {
       work();
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
-      add(Finding::Severity::error, sync, table, error.what());
+      add(Finding::Severity::error, sync, table, without_secrets(error.what()));
     }
   }
 

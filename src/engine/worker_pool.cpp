@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/uuid.h"
+#include "engine/counting.h"
 
 namespace syncflow {
 namespace {
@@ -39,6 +40,8 @@ void WorkerPool::work(std::stop_token stop) {
       if (claim) run_claim(parts_, *claim, stop);
       else parts_.store.wait_for_jobs(kQueuePoll, stop);
     } catch (const std::exception& error) {
+      const auto* known = dynamic_cast<const Error*>(&error);
+      count_failure(known ? known->kind() : ErrorKind::bug, "queue");
       log::error("The queue cannot be read; trying again.", {{"error", error.what()}});
       parts_.clock.sleep(kStoreTrouble, stop);
     }

@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/schema.h"
 #include "provider/destination.h"
+#include "provider/session_pool.h"
 #include "provider/source.h"
 
 namespace syncflow {
@@ -31,6 +32,8 @@ struct Resources {
   Clock& clock;
   /// Every wait of what is opened ends within a second of a stop request, with Error(cancelled).
   std::stop_token stop;
+  /// Where sessions of this connection come from and go back to. Null: each is made for itself.
+  SessionPool* sessions = nullptr;
 };
 
 /// What a login may do, in words a person can act on.

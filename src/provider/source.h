@@ -28,6 +28,9 @@ struct SourceSpec {
   std::string cursor;
   /// How late a transaction may commit; empty: by what the login can see (DESIGN 5).
   std::optional<Duration> overlap;
+  /// `scan_keys` and `scan_rows` leave out rows in which this field is not null: those that a soft delete marked.
+  /// Empty: none are.
+  std::string hidden_by;
 };
 
 /// What one cheap look says.
@@ -79,7 +82,12 @@ class Source {
 
   /// Up to `max_rows` keys above `after` in the order of `compare(Value, Value)`, as `remove` changes
   /// (only the key's cells are set); `caught_up` when there are no more.
+  ///
+  /// Going on after the last key handed out is cheap: the statement is kept open meanwhile.
   virtual Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) = 0;
+
+  /// The same with whole rows, as upserts, of about `max_bytes`; what cannot be read losslessly is refused.
+  virtual Batch scan_rows(const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes) = 0;
 
   /// Rows of the table, counted exactly up to `limit`.
   virtual std::size_t count(std::size_t limit) = 0;

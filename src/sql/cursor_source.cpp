@@ -140,6 +140,7 @@ void CursorSource::watch_from(const Floor& floor) {
 }
 
 Batch CursorSource::next(std::size_t max_rows, std::size_t max_bytes) {
+  stop_scanning();
   Batch batch(schema());
   while (at_.stage != Stage::done && batch.changes.empty()) {
     batch.loading = at_.stage == Stage::load;

@@ -66,6 +66,7 @@ void DiffSource::check_is_own(const std::string& identity, const std::vector<std
 }
 
 Batch DiffSource::next(std::size_t max_rows, std::size_t max_bytes) {
+  stop_scanning();
   Batch batch(schema());
   batch.loading = first_;
   batch.listing_begins = std::exchange(listing_begins_, false);

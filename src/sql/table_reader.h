@@ -58,6 +58,7 @@ struct RowQuery {
   std::optional<std::pair<std::string, Key>> above;
   std::optional<Key> key_above;  ///< key > this one, in the order of `order`
   std::vector<Key> keys;         ///< only these keys; empty: all
+  std::string null_field;        ///< only rows in which this field of the table is null; empty: all
   bool keys_only = false;        ///< hand out `remove` changes with only the key's cells set
   std::size_t limit = 0;         ///< 0: all
 };

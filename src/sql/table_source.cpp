@@ -44,19 +44,40 @@ Batch TableSource::fetch(const std::vector<Key>& keys, std::size_t max_bytes) {
 }
 
 Batch TableSource::scan_keys(const std::optional<Key>& after, std::size_t max_rows) {
-  stop_reading();
+  return scan(true, after, max_rows, SIZE_MAX);
+}
+
+Batch TableSource::scan_rows(const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes) {
+  return scan(false, after, max_rows, max_bytes);
+}
+
+Batch TableSource::scan(bool keys_only, const std::optional<Key>& after, std::size_t max_rows,
+                        std::size_t max_bytes) {
+  const bool goes_on = scan_.stream && scan_.keys_only == keys_only && scan_.after == after &&
+                       clock_.monotonic() - scan_.since <= kSnapshotAge;
+  if (!goes_on) begin_scan(keys_only, after);
   Batch batch(schema());
+  bool more = true;
+  while (more && batch.rows() < max_rows && batch.size_bytes() < max_bytes)
+    more = scan_.stream->read(batch, max_rows, max_bytes);
+  batch.caught_up = !more;
+  if (!more) stop_scanning();
+  if (!batch.changes.empty()) scan_.after = key_of(*schema(), batch.changes.back());
+  return batch;
+}
+
+/// Where the engine cannot sort by an index it sorts once for the whole scan, not for each page.
+void TableSource::begin_scan(bool keys_only, const std::optional<Key>& after) {
+  stop_reading();
   RowQuery query;
   query.order = RowQuery::Order::canonical;
   query.key_above = after;
-  query.keys_only = true;
-  query.limit = max_rows;
-  const auto rows = reader_->select(query);
-  // The query's limit is what bounds this: a batch that is full already would wait for the result's end for ever.
-  while (rows->read(batch, SIZE_MAX, SIZE_MAX)) {
-  }
-  batch.caught_up = batch.rows() < max_rows;
-  return batch;
+  query.keys_only = keys_only;
+  query.null_field = spec_.hidden_by;
+  scan_.stream = reader_->select(query);
+  scan_.keys_only = keys_only;
+  scan_.after = after;
+  scan_.since = clock_.monotonic();
 }
 
 std::size_t TableSource::count(std::size_t limit) {
@@ -67,6 +88,7 @@ std::size_t TableSource::count(std::size_t limit) {
 bool TableSource::read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows,
                             std::size_t max_bytes) {
   const auto now = clock_.monotonic();
+  stop_scanning();
   // A statement that is read for long holds back the server's clean-up: begin a new one where it stands.
   if (stream_ && now - stream_since_ > kSnapshotAge) stop_reading();
   if (!stream_) {

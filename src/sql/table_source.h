@@ -24,13 +24,19 @@ class TableSource : public Source {
   const std::shared_ptr<const Schema>& schema() const override { return reader_->schema(); }
   Batch fetch(const std::vector<Key>& keys, std::size_t max_bytes) override;
   Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) override;
+  Batch scan_rows(const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes) override;
   std::size_t count(std::size_t limit) override;
 
  protected:
   /// Appends rows of `query`, which stands for everything after the last row handed out. False: no more.
   bool read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows, std::size_t max_bytes);
   /// Ends the statement in hand; the next `read_rows` begins a new one.
-  void stop_reading() { stream_.reset(); }
+  void stop_reading() {
+    stream_.reset();
+    stop_scanning();
+  }
+  /// Ends a scan that may go on: its statement is the connection's only one. Call before anything else is asked.
+  void stop_scanning() { scan_.stream.reset(); }
   /// Asks for the table's identity. No statement is in hand.
   void note_identity();
   /// The same. Throws Error(position_lost) unless `identity` is the table's.
@@ -46,6 +52,18 @@ class TableSource : public Source {
 
  private:
   static constexpr std::chrono::minutes kSnapshotAge{2};
+
+  /// A scan whose next page, if it is asked for, comes from the same statement.
+  struct Scan {
+    std::unique_ptr<RowStream> stream;
+    bool keys_only = false;
+    std::optional<Key> after;  ///< the last key handed out
+    std::chrono::steady_clock::time_point since;
+  };
+  Batch scan(bool keys_only, const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes);
+  void begin_scan(bool keys_only, const std::optional<Key>& after);
+
+  Scan scan_;
   std::chrono::steady_clock::time_point stream_since_;
   std::string identity_;
 };

@@ -46,6 +46,16 @@ struct Sync {
   bool starts_over = false;  ///< the next run is to load everything again
 };
 
+/// What a look of the poller leaves to be noted about its sync.
+struct LookNote {
+  std::string sync_id;
+  std::optional<Time>
+      at;     ///< when it was; empty: the sync was only put off, and the look before stays its last
+  Time next;  ///< when the next one is
+  int failed_polls = 0;  ///< in a row
+  std::string trouble;   ///< why it failed; empty: it did not
+};
+
 inline constexpr int kPersonPriority = 10;
 
 enum class JobStatus { pending, processing, completed, failed };
@@ -127,6 +137,19 @@ struct Claim {
   int attempt = 1;
 };
 
+/// Whether deletes of a mapping are held back for a person to judge (hold "brake").
+enum class Brake {
+  off,
+  held,    ///< those of KeySet::held are
+  passes,  ///< a person lifted the hold: they may pass, once
+};
+
+/// Sets of keys that the store keeps for a mapping, by `hash_key` of their rows at the destination.
+enum class KeySet {
+  written,  ///< of a destination table that others fill too: the rows that are ours to remove
+  held,     ///< whose removal the brake holds back
+};
+
 /// Where a mapping of a sync stands.
 struct MappingState {
   Position position;
@@ -137,6 +160,17 @@ struct MappingState {
   bool appending = false;  ///< the first load into an owned table is still going on
   std::int64_t generation = 0;         ///< counts listings and sweeps; see RowState
   std::optional<Time> outgrown_since;  ///< the table-size rule: since when it is too large
+  std::optional<Time> reconciled_at;   ///< when both sides' keys were last compared to the end
+  std::string reconciled;              ///< what that found, in words; empty: never
+  Brake brake = Brake::off;            ///< `lift_hold` of a hold "brake" makes `passes` of `held`
+};
+
+/// Keys that come into or leave a KeySet.
+struct KeySetChange {
+  KeySet set = KeySet::written;
+  bool clear = false;  ///< first forgets the whole set
+  std::vector<RowHash> added;
+  std::vector<RowHash> removed;
 };
 
 /// What was last applied for a key: the window of `cursor`, all rows of `diff`.
@@ -168,6 +202,7 @@ struct BatchCommit {
   std::optional<std::int64_t> forget_rows_below_generation;
   std::vector<QuarantinedRow> quarantined;  ///< entered, or counted once more
   std::vector<Key> cleared;                 ///< written or deleted since: leaves the quarantine
+  std::vector<KeySetChange> key_sets;       ///< in this order, after `clear_all_rows`, which empties them
   bool clear_all_rows = false;              ///< a first load begins: forgets row states and quarantine first
   Figures figures;                          ///< added to the run's
 };

@@ -66,7 +66,10 @@ Job insert_job(Connection& connection, const JobTarget& target, Job job) {
 /// True: `pending` was changed by what `wanted` asks for.
 bool merge(Job& pending, const Job& wanted) {
   const bool resync = wanted.trigger == Trigger::resync && pending.trigger != Trigger::resync;
-  if (!resync && wanted.priority <= pending.priority && wanted.run_after >= pending.run_after) return false;
+  const bool says_more = pending.payload == "{}" && wanted.payload != "{}";
+  if (!resync && !says_more && wanted.priority <= pending.priority && wanted.run_after >= pending.run_after)
+    return false;
+  if (says_more) pending.payload = wanted.payload;
   if (resync) {
     pending.trigger = wanted.trigger;
     pending.payload = wanted.payload;

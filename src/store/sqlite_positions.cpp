@@ -24,14 +24,17 @@ std::int64_t save_state(Connection& connection, const std::string& sync_id, cons
   Query query(
       connection,
       "INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, owned, "
-      "appending, generation, outgrown_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+      "appending, generation, outgrown_since, reconciled_at, reconciled, brake) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
       "ON CONFLICT (sync_id, mapping) DO UPDATE SET position = excluded.position, "
       "fingerprint_data = excluded.fingerprint_data, fingerprint_shape = excluded.fingerprint_shape, "
       "owned = excluded.owned, appending = excluded.appending, generation = excluded.generation, "
-      "outgrown_since = excluded.outgrown_since RETURNING id");
+      "outgrown_since = excluded.outgrown_since, reconciled_at = excluded.reconciled_at, "
+      "reconciled = excluded.reconciled, brake = excluded.brake RETURNING id");
   query
       .bind(sync_id, mapping, state.position.token, state.fingerprint_data, state.fingerprint_shape,
-            state.owned, state.appending, state.generation, state.outgrown_since)
+            state.owned, state.appending, state.generation, state.outgrown_since, state.reconciled_at,
+            state.reconciled, static_cast<int>(state.brake))
       .step();
   return query.integer(0);
 }
@@ -39,6 +42,7 @@ std::int64_t save_state(Connection& connection, const std::string& sync_id, cons
 void forget_all(Connection& connection, const std::string& sync_id, const std::string& mapping,
                 std::int64_t id) {
   Query(connection, "DELETE FROM sync_rows WHERE mapping_id = ?1").bind(id).run();
+  Query(connection, "DELETE FROM sync_keys WHERE mapping_id = ?1").bind(id).run();
   Query(connection, "DELETE FROM sync_row_errors WHERE sync_id = ?1 AND mapping = ?2")
       .bind(sync_id, mapping)
       .run();
@@ -58,6 +62,20 @@ void save_rows(Connection& connection, std::int64_t id, const BatchCommit& commi
   if (commit.forget_rows_below_generation)
     Query(connection, "DELETE FROM sync_rows WHERE mapping_id = ?1 AND generation < ?2")
         .bind(id, *commit.forget_rows_below_generation)
+        .run();
+}
+
+void save_keys(Connection& connection, std::int64_t id, const KeySetChange& change) {
+  const int set = static_cast<int>(change.set);
+  if (change.clear)
+    Query(connection, "DELETE FROM sync_keys WHERE mapping_id = ?1 AND key_set = ?2").bind(id, set).run();
+  for (const RowHash& key : change.added)
+    Query(connection, "INSERT OR IGNORE INTO sync_keys(mapping_id, key_set, key_hash) VALUES (?1, ?2, ?3)")
+        .bind(id, set, key)
+        .run();
+  for (const RowHash& key : change.removed)
+    Query(connection, "DELETE FROM sync_keys WHERE mapping_id = ?1 AND key_set = ?2 AND key_hash = ?3")
+        .bind(id, set, key)
         .run();
 }
 
@@ -104,7 +122,8 @@ void forget_positions(Connection& connection, const std::string& sync_id) {
       .bind(sync_id)
       .run();
   Query(connection, "UPDATE sync_state SET starts_over = 0 WHERE sync_id = ?1").bind(sync_id).run();
-  Query(connection, "UPDATE sync_mappings SET position = '', appending = 0 WHERE sync_id = ?1")
+  Query(connection,
+        "UPDATE sync_mappings SET position = '', appending = 0, reconciled_at = NULL WHERE sync_id = ?1")
       .bind(sync_id)
       .run();
 }
@@ -116,11 +135,14 @@ std::optional<MappingState> SqliteStore::find_mapping(const std::string& sync_id
   return read([&](Connection& connection) -> std::optional<MappingState> {
     Query query(
         connection,
-        "SELECT position, fingerprint_data, fingerprint_shape, owned, appending, generation, outgrown_since "
-        "FROM sync_mappings WHERE sync_id = ?1 AND mapping = ?2");
+        "SELECT position, fingerprint_data, fingerprint_shape, owned, appending, generation, outgrown_since, "
+        "reconciled_at, reconciled, brake FROM sync_mappings WHERE sync_id = ?1 AND mapping = ?2");
     if (!query.bind(sync_id, mapping).step()) return std::nullopt;
-    return MappingState{{query.text(0)},  query.text(1),    query.text(2),         query.boolean(3),
-                        query.boolean(4), query.integer(5), query.optional_time(6)};
+    return MappingState{{query.text(0)},        query.text(1),
+                        query.text(2),          query.boolean(3),
+                        query.boolean(4),       query.integer(5),
+                        query.optional_time(6), query.optional_time(7),
+                        query.text(8),          static_cast<Brake>(query.small(9))};
   });
 }
 
@@ -138,6 +160,20 @@ void SqliteStore::each_row(const std::string& sync_id, const std::string& mappin
   }
 }
 
+std::vector<bool> SqliteStore::has_keys(const std::string& sync_id, const std::string& mapping, KeySet set,
+                                        const std::vector<RowHash>& keys) {
+  return read([&](Connection& connection) {
+    std::vector<bool> has(keys.size(), false);
+    const auto id = find_mapping_id(connection, sync_id, mapping);
+    for (std::size_t i = 0; id && i < keys.size(); ++i) {
+      Query query(connection,
+                  "SELECT 1 FROM sync_keys WHERE mapping_id = ?1 AND key_set = ?2 AND key_hash = ?3");
+      has[i] = query.bind(*id, static_cast<int>(set), keys[i]).step();
+    }
+    return has;
+  });
+}
+
 void SqliteStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
   check_sum(commit.mapping, commit.figures);
   write([&](Connection& connection) {
@@ -147,6 +183,7 @@ void SqliteStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
     failpoint("store.position");
     if (commit.clear_all_rows) forget_all(connection, lease.sync_id, commit.mapping, id);
     save_rows(connection, id, commit);
+    for (const KeySetChange& change : commit.key_sets) save_keys(connection, id, change);
     failpoint("store.rows");
     update_quarantine(connection, lease.sync_id, commit, now);
     failpoint("store.quarantine");

@@ -86,11 +86,16 @@ void use_wal(Connection& connection) {
                                             kCheckpointPages, 4 * kCheckpointPages * 4096));
 }
 
-std::int64_t delete_some(Connection& connection, std::string_view table, Time before) {
+/// How a sync's last run ended says whether what is known of its rows can be trusted, however long ago that was.
+constexpr std::string_view kNotTheLast =
+    "AND seq < (SELECT max(later.seq) FROM sync_runs later WHERE later.sync_id = sync_runs.sync_id) ";
+
+std::int64_t delete_some(Connection& connection, std::string_view table, std::string_view condition,
+                         Time before) {
   const std::string sql = fmt::format(
-      "DELETE FROM {} WHERE seq IN (SELECT seq FROM {} WHERE finished_at < ?1 "
-      "AND +status IN ('completed', 'failed', 'yielded') ORDER BY finished_at LIMIT {})",
-      table, table, kSweptAtOnce);
+      "DELETE FROM {0} WHERE seq IN (SELECT seq FROM {0} WHERE finished_at < ?1 "
+      "AND +status IN ('completed', 'failed', 'yielded') {1}ORDER BY finished_at LIMIT {2})",
+      table, condition, kSweptAtOnce);
   return Query(connection, sql).bind(before).run();
 }
 
@@ -121,10 +126,12 @@ void SqliteStore::ping() {
 
 void SqliteStore::sweep(Duration age) {
   const Time before = clock_.now() - age;
-  for (const std::string_view table : {"data_sync_jobs", "sync_runs"}) {
+  for (const auto& [table, condition] :
+       {std::pair<std::string_view, std::string_view>{"data_sync_jobs", ""}, {"sync_runs", kNotTheLast}}) {
     std::int64_t deleted = kSweptAtOnce;
     while (deleted == kSweptAtOnce)
-      deleted = write([&](Connection& connection) { return delete_some(connection, table, before); });
+      deleted =
+          write([&](Connection& connection) { return delete_some(connection, table, condition, before); });
   }
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/metrics.h"
 #include "store/sqlite_connection.h"
 #include "store/sqlite_writer.h"
 #include "store/store.h"
@@ -17,7 +18,7 @@ namespace syncflow::sqlite_store {
 
 /// The store in one SQLite file (WAL, every commit synced). Its members lie in sqlite_syncs.cpp, sqlite_jobs.cpp,
 /// sqlite_queue.cpp (claims and leases), sqlite_runs.cpp, sqlite_positions.cpp, sqlite_quarantine.cpp and
-/// sqlite_store.cpp (opening, waiting, sweeping).
+/// sqlite_observation.cpp and sqlite_store.cpp (opening, waiting, sweeping).
 class SqliteStore : public Store {
  public:
   SqliteStore(const std::string& file, Clock& clock);
@@ -31,6 +32,7 @@ class SqliteStore : public Store {
   std::optional<Time> next_due() override;
   void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
               const std::string& trouble) override;
+  void note_looks(const std::vector<LookNote>& notes) override;
   void set_message(const std::string& sync_id, const std::string& message) override;
   void set_hold(const std::string& sync_id, const Hold& hold) override;
   bool lift_hold(const std::string& sync_id) override;
@@ -61,6 +63,8 @@ class SqliteStore : public Store {
   std::optional<MappingState> find_mapping(const std::string& sync_id, const std::string& mapping) override;
   void each_row(const std::string& sync_id, const std::string& mapping,
                 const std::function<void(const RowState&)>& each) override;
+  std::vector<bool> has_keys(const std::string& sync_id, const std::string& mapping, KeySet set,
+                             const std::vector<RowHash>& keys) override;
   void commit_batch(const Lease& lease, const BatchCommit& commit) override;
   bool commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
                    const Position& after) override;
@@ -71,6 +75,7 @@ class SqliteStore : public Store {
   std::size_t count_quarantine(const std::string& sync_id) override;
 
   void ping() override;
+  Observation observe() override;
   void sweep(Duration age) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override { return clock_; }
@@ -80,6 +85,7 @@ class SqliteStore : public Store {
   template <typename Work>
   auto write(Work work) {
     using Result = std::invoke_result_t<Work, Connection&>;
+    const metrics::Stopwatch watch(metrics::Timing::store_commit, clock_);
     if constexpr (std::is_void_v<Result>) {
       writer_.run(work);
     } else {

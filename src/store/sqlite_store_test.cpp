@@ -95,7 +95,7 @@ class SqliteStoreTest : public ::testing::Test {
 TEST_F(SqliteStoreTest, MakesTheFileWithAWriteAheadLogThatIsSynced) {
   open();
   EXPECT_EQ(first_value("PRAGMA journal_mode"), "wal");
-  EXPECT_EQ(first_value("PRAGMA user_version"), "1");
+  EXPECT_EQ(first_value("PRAGMA user_version"), "2");
   EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
   open();
 }
@@ -127,7 +127,7 @@ TEST_F(SqliteStoreTest, PrintsTheSqlThatMakesAStore) {
   const auto store = open();
   store->apply_syncs(syncs(1));
   EXPECT_TRUE(store->find_sync_named("sync 0"));
-  EXPECT_EQ(first_value("PRAGMA user_version"), "1");
+  EXPECT_EQ(first_value("PRAGMA user_version"), "2");
 }
 
 TEST_F(SqliteStoreTest, LeavesNothingOfAMigrationThatFails) {

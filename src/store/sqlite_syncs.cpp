@@ -208,14 +208,19 @@ std::optional<Time> SqliteStore::next_due() {
 
 void SqliteStore::polled(const std::string& sync_id, Time at, Time next, int failed_polls,
                          const std::string& trouble) {
+  note_looks({{sync_id, at, next, failed_polls, trouble}});
+}
+
+void SqliteStore::note_looks(const std::vector<LookNote>& notes) {
   write([&](Connection& connection) {
-    Query(connection,
-          "UPDATE sync_state SET last_polled_at = ?2, next_run_at = ?3, failed_polls = ?4, poll_trouble = ?5 "
-          "WHERE sync_id = ?1")
-        .bind(sync_id, at, next, failed_polls, trouble)
-        .run();
+    for (const LookNote& note : notes)
+      Query(connection,
+            "UPDATE sync_state SET last_polled_at = coalesce(?2, last_polled_at), next_run_at = ?3, "
+            "failed_polls = ?4, poll_trouble = ?5 WHERE sync_id = ?1")
+          .bind(note.sync_id, note.at, note.next, note.failed_polls, note.trouble)
+          .run();
   });
-  forget_looks(sync_id);
+  for (const LookNote& note : notes) forget_looks(note.sync_id);
 }
 
 void SqliteStore::set_message(const std::string& sync_id, const std::string& message) {
@@ -231,7 +236,14 @@ void SqliteStore::set_hold(const std::string& sync_id, const Hold& hold) {
 }
 
 bool SqliteStore::lift_hold(const std::string& sync_id) {
-  const bool lifted = write([&](Connection& connection) { return drop_hold(connection, sync_id, ""); });
+  const bool lifted = write([&](Connection& connection) {
+    Query(connection,
+          "UPDATE sync_mappings SET brake = 2 WHERE sync_id = ?1 AND brake = 1 AND EXISTS "
+          "(SELECT 1 FROM sync_state s WHERE s.sync_id = ?1 AND s.hold_kind = 'brake')")
+        .bind(sync_id)
+        .run();
+    return drop_hold(connection, sync_id, "");
+  });
   if (lifted) {
     forget_looks(sync_id);
     wake_waiters();

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "store/model.h"
+#include "store/observation.h"
 
 namespace syncflow {
 
@@ -74,14 +75,19 @@ class Store {
   /// there is trouble it takes the place of the sync's message.
   virtual void polled(const std::string& sync_id, Time at, Time next, int failed_polls,
                       const std::string& trouble) = 0;
+  /// The same for many syncs, for the price of one where the store can: a poller of thousands of syncs must not wait
+  /// for the disk at each. Not one transaction in every store: some may be noted when it throws, and all may be
+  /// noted again.
+  virtual void note_looks(const std::vector<LookNote>& notes);
   virtual void set_message(const std::string& sync_id, const std::string& message) = 0;
   virtual void set_hold(const std::string& sync_id, const Hold& hold) = 0;
-  /// The sync is due for a look at once. False: there was none.
+  /// The sync is due for a look at once. A hold "brake" lets what it held pass: MappingState::brake of its mappings
+  /// goes from `held` to `passes`. False: there was none.
   virtual bool lift_hold(const std::string& sync_id) = 0;
   /// Drops a sync and all that is kept for it, its jobs too; a run of it loses its lease. False: unknown.
   virtual bool forget_sync(const std::string& sync_id) = 0;
   /// Forgets the positions of a sync and what its rows were like, so that its next run loads and writes from the
-  /// start. Quarantine stays, the keys that were written, and which destination tables are ours. A run in progress may commit nothing more
+  /// start, and reconciles. Quarantine stays, the keys that were written, and which destination tables are ours. A run in progress may commit nothing more
   /// (Error(lease_lost)); its jobs are pending again once its lease has run out.
   virtual void reset_sync(const std::string& sync_id) = 0;
   /// The same by the run that holds the sync, which keeps its lease.
@@ -94,7 +100,8 @@ class Store {
     bool created = false;  ///< false: the sync's pending job was joined
   };
   /// Asks for a sync to be brought up to date. Joins the pending job that is due or waits for a retry, if there is
-  /// one: a higher priority or an earlier run_after is taken over, and Trigger::resync with its payload.
+  /// one: a higher priority or an earlier run_after is taken over, and Trigger::resync with its payload; a payload
+  /// other than {} takes the place of {}.
   /// Trigger::resync sets Sync::starts_over, until `reset_sync`. While the sync waits for a retry
   /// the job waits too, unless a person asks (`priority` above 0). Throws Error(not_found): unknown sync.
   virtual Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority = 0,
@@ -141,6 +148,9 @@ class Store {
   /// Calls `each` for every row state of the mapping, in no set order. `each` may call the store.
   virtual void each_row(const std::string& sync_id, const std::string& mapping,
                         const std::function<void(const RowState&)>& each) = 0;
+  /// For each of these keys whether it is in the mapping's set.
+  virtual std::vector<bool> has_keys(const std::string& sync_id, const std::string& mapping, KeySet set,
+                                     const std::vector<RowHash>& keys) = 0;
   /// The position moves here and nowhere else. In this order: clear_all_rows, forgotten rows, rows, cleared,
   /// quarantined; times and ids of quarantined rows are the store's. Throws Error(lease_lost) under a stale
   /// epoch and Error(bug) when the figures do not add up.
@@ -162,7 +172,10 @@ class Store {
 
   /// Throws Error(unavailable) when the store cannot be reached.
   virtual void ping() = 0;
-  /// Forgets jobs and runs that finished longer than `age` ago, in several transactions.
+  /// Asked for every few seconds: its cost grows with the number of syncs, not with that of jobs, runs or rows.
+  virtual Observation observe() = 0;
+  /// Forgets jobs and runs that finished longer than `age` ago, in several transactions. Each sync's last run stays:
+  /// how it ended says whether what is known of the sync's rows can be trusted.
   virtual void sweep(Duration age) = 0;
   /// Waits until `claim` may give something, `timeout` has passed or a stop is asked for. What other processes
   /// insert is seen within a second.

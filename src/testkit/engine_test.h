@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/uuid.h"
+#include "drivers/sqlite/database.h"
 #include "engine/engine.h"
 #include "testkit/memory_provider.h"
 
@@ -98,6 +99,12 @@ class EngineTest : public ::testing::Test {
     EXPECT_EQ(report.figures.written, 0);
     EXPECT_EQ(report.figures.deleted, 0);
     EXPECT_EQ(report.figures.quarantined, 0);
+  }
+
+  /// Past the store, in its file.
+  void execute_in_store(const std::string& sql) {
+    sqlite::Database((folder_ / "store.db").string(), sqlite::OpenMode::read_write, std::chrono::seconds(5))
+        .execute(sql);
   }
 
   SystemClock clock_;

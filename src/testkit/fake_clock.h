@@ -1,7 +1,9 @@
 #pragma once
 
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
+#include <set>
 #include <stop_token>
 
 #include "core/clock.h"
@@ -37,10 +39,10 @@ class FakeClock : public Clock {
       return !stop.stop_requested();
     }
     const Duration end = passed_ + time;
-    ++sleepers_;
+    const auto sleeper = ends_.insert(end);
     moved_.notify_all();
     moved_.wait(lock, stop, [&] { return passed_ >= end; });
-    --sleepers_;
+    ends_.erase(sleeper);
     return !stop.stop_requested();
   }
 
@@ -59,7 +61,8 @@ class FakeClock : public Clock {
   /// Returns once `count` threads wait in `sleep`: then moving the hands wakes them for certain.
   void await_sleepers(int count) {
     std::unique_lock lock(mutex_);
-    moved_.wait(lock, [&] { return sleepers_ >= count; });
+    // Whose time has come is not asleep any more, though it may not have noticed yet.
+    moved_.wait(lock, [&] { return std::distance(ends_.upper_bound(passed_), ends_.end()) >= count; });
   }
 
  private:
@@ -69,7 +72,7 @@ class FakeClock : public Clock {
   std::condition_variable_any moved_;
   Duration passed_{0};
   Duration set_by_{0};
-  int sleepers_ = 0;
+  std::multiset<Duration> ends_;  ///< of those who sleep
 };
 
 }  // namespace syncflow::testkit

@@ -22,7 +22,8 @@ struct HttpAnswer {
 /// Waits at most ten seconds for anything; throws std::runtime_error when nothing comes.
 class HttpClient {
  public:
-  explicit HttpClient(std::uint16_t port);
+  /// `from`: the address that it comes from, of 127.0.0.0/8.
+  explicit HttpClient(std::uint16_t port, const std::string& from = "127.0.0.1");
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;

@@ -16,6 +16,7 @@ std::string_view name_of(Call call) {
     case Call::has_changes: return "has_changes";
     case Call::fetch: return "fetch";
     case Call::scan_keys: return "scan_keys";
+    case Call::scan_rows: return "scan_rows";
     case Call::count_rows: return "count_rows";
     case Call::mark: return "mark";
     case Call::open_now: return "open_now";

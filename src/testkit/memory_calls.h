@@ -25,6 +25,7 @@ enum class Call {
   has_changes,
   fetch,
   scan_keys,
+  scan_rows,
   count_rows,
   // Below the source: what a database is asked.
   mark,

@@ -37,6 +37,10 @@ class WatchedSource : public Source {
     calls_.made(Call::scan_keys, table_);
     return source_->scan_keys(after, max_rows);
   }
+  Batch scan_rows(const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes) override {
+    calls_.made(Call::scan_rows, table_);
+    return source_->scan_rows(after, max_rows, max_bytes);
+  }
   std::size_t count(std::size_t limit) override {
     calls_.made(Call::count_rows, table_);
     return source_->count(limit);

@@ -46,6 +46,7 @@ class MemoryReader::Condition {
       pair_cursor_ = reader.cursor_value(query.above->first, arena_);
       pair_key_ = parse_key(*reader.schema_, query.above->second, arena_);
     }
+    if (!query.null_field.empty()) null_column_ = reader.database_.schema(reader.table_).at(query.null_field);
     if (query.key_above) key_above_ = parse_key(*reader.schema_, *query.key_above, arena_);
     for (const Key& key : query.keys) keys_.push_back(parse_key(*reader.schema_, key, arena_));
     std::sort(keys_.begin(), keys_.end(), [](const auto& a, const auto& b) { return collate(a, b) < 0; });
@@ -53,6 +54,7 @@ class MemoryReader::Condition {
 
   bool holds(const StoredRow& row) const {
     if (reader_.cursor_column_ && !holds_of_cursor(row.cells()[*reader_.cursor_column_], row)) return false;
+    if (null_column_ && !row.cells()[*null_column_].is_null()) return false;
     if (!key_above_ && query_.keys.empty()) return true;
     const std::vector<Value> key = cells_at(row, reader_.key_columns_);
     if (key_above_ && !is_above(key, *key_above_)) return false;
@@ -90,6 +92,7 @@ class MemoryReader::Condition {
   std::vector<Value> pair_key_;
   std::optional<std::vector<Value>> key_above_;
   std::vector<std::vector<Value>> keys_;
+  std::optional<std::size_t> null_column_;
 };
 
 class MemoryStream : public sql::RowStream {

@@ -107,7 +107,7 @@ class MysqlDatabase : public TestDatabase {
       : scratch_(server),
         login_(scratch_.target()),
         connection_(mysql::provider().connect(mysql_options_of(scratch_.target()),
-                                              Resources{clock_, stop_.get_token()})) {}
+                                              Resources{clock_, stop_.get_token(), &sessions_})) {}
 
   Connection& connection() override { return *connection_; }
   std::stop_source& stop() override { return stop_; }
@@ -120,6 +120,7 @@ class MysqlDatabase : public TestDatabase {
   std::stop_source stop_;
   ScratchMysql scratch_;
   MysqlLogin login_;
+  SessionPool sessions_{"the test's database", {}, clock_};
   std::unique_ptr<Connection> connection_;
 };
 

@@ -24,8 +24,15 @@ struct UnreadableSample {
   std::string literal;
 };
 
+/// Values of a type that may be a key, of which the database sorts or folds some in its own way.
+struct KeySample {
+  std::string type;                   ///< as in CREATE TABLE: "varchar(20) COLLATE …"
+  std::vector<std::string> literals;  ///< as in INSERT, all of them different keys
+};
+
 struct SourceCase : DatabaseCase {
   std::vector<TypeSample> samples;
+  std::vector<KeySample> keys;
   std::vector<UnreadableSample> unreadable;
   /// Where the login sees little, the default overlap outlasts any test that restarts at every batch.
   std::optional<Duration> overlap;

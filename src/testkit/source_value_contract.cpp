@@ -159,6 +159,72 @@ TEST_P(SourceValueContract, KeysOfSeveralTextsAreReadFetchedAndScanned) {
   EXPECT_EQ(scanned, replica.rows().size());
 }
 
+TEST_P(SourceValueContract, ScansKeysOfEveryTypeInTheOrderOfTheirValues) {
+  const auto& samples = GetParam().keys;
+  EXPECT_FALSE(samples.empty());
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    SCOPED_TRACE(samples[i].type);
+    const std::string table = fmt::format("keyed_{}", i);
+    database_->run(fmt::format("CREATE TABLE {} (k {} NOT NULL, n {}, PRIMARY KEY (k)){}",
+                               dialect().quoted(table), samples[i].type, dialect().integer,
+                               dialect().table_suffix));
+    for (const std::string& literal : samples[i].literals)
+      database_->run(fmt::format("INSERT INTO {} VALUES ({}, 1)", dialect().quoted(table), literal));
+    const auto source = connection().open_source(diff_of(table));
+    std::optional<Key> after;
+    std::vector<std::string> by_keys, by_rows;
+    std::optional<Value> last;
+    Arena arena;
+    for (bool caught_up = false; !caught_up;) {
+      const Batch page = source->scan_keys(after, 2);
+      for (const Change& change : page.changes) {
+        const Value key = change.row[page.schema().key[0]];
+        if (last) {
+          EXPECT_TRUE(compare(*last, key) < 0) << to_text(*last) << " before " << to_text(key);
+        }
+        last = key.copied_to(arena);
+        after = key_of(page.schema(), change);
+        by_keys.push_back(after->parts[0]);
+      }
+      caught_up = page.caught_up;
+    }
+    EXPECT_EQ(by_keys.size(), samples[i].literals.size());
+    // Each page of a source of its own, which cannot go on with a statement.
+    after.reset();
+    for (bool caught_up = false; !caught_up;) {
+      const Batch page = connection().open_source(diff_of(table))->scan_rows(after, 2, SIZE_MAX);
+      for (const Change& change : page.changes) {
+        EXPECT_EQ(change.operation, Operation::upsert);
+        after = key_of(page.schema(), change);
+        by_rows.push_back(after->parts[0]);
+      }
+      caught_up = page.caught_up;
+    }
+    EXPECT_EQ(by_rows, by_keys);
+  }
+}
+
+TEST_P(SourceValueContract, AScanLeavesOutWhatIsMarkedAndOtherReadsGoOnBesideIt) {
+  items().create();
+  items().insert_many(1, 10, instant("2024-01-01T00:00:00Z"));
+  items().update(3, std::nullopt, instant("2024-01-01T00:00:00Z"));
+  items().update(10, std::nullopt, instant("2024-01-01T00:00:00Z"));
+  SourceSpec unnamed = spec();
+  unnamed.hidden_by = "name";
+  const auto source = connection().open_source(unnamed);
+  const Batch keys = source->scan_keys(std::nullopt, 100);
+  ASSERT_EQ(keys.rows(), 2u);
+  EXPECT_TRUE(keys.caught_up || source->scan_keys(key_of(keys.schema(), keys.changes[1]), 100).caught_up);
+  EXPECT_EQ(source->scan_rows(Key{{"3"}}, 100, SIZE_MAX).rows(), 1u);
+  // In the middle of a scan.
+  EXPECT_EQ(source->scan_keys(std::nullopt, 1).rows(), 1u);
+  source->open({});
+  EXPECT_EQ(source->next(4, SIZE_MAX).rows(), 4u);
+  EXPECT_EQ(source->scan_keys(Key{{"3"}}, 1).rows(), 1u);
+  EXPECT_EQ(source->next(100, SIZE_MAX).rows(), 6u);
+  EXPECT_EQ(source->fetch({Key{{"7"}}}).rows(), 1u) << "what is marked is there all the same";
+}
+
 TEST_P(SourceValueContract, HandsOutOnlyTheFieldsWantedWithKeyAndCursor) {
   items().create();
   items().insert(1, "a", instant("2024-01-01T00:00:00Z"));

@@ -75,6 +75,7 @@ class StoreJobContract : public StoreContract {};
 class StoreClaimContract : public StoreContract {};
 class StoreLeaseContract : public StoreContract {};
 class StorePositionContract : public StoreContract {};
+class StoreObservationContract : public StoreContract {};
 class StoreThreadContract : public StoreContract {
  protected:
   /// Lets many threads ask for and work on syncs of stores that share their storage (`store_` is one of them).
@@ -97,12 +98,13 @@ std::string store_case_name(const ::testing::TestParamInfo<StoreCase>& each);
 
 #define SYNCFLOW_STORE_SUITE(prefix, suite, ...) \
   INSTANTIATE_TEST_SUITE_P(prefix, suite, ::testing::Values(__VA_ARGS__), store_case_name)
-#define SYNCFLOW_STORE_CONTRACT(prefix, ...)                        \
-  SYNCFLOW_STORE_SUITE(prefix, StoreContract, __VA_ARGS__);         \
-  SYNCFLOW_STORE_SUITE(prefix, StoreJobContract, __VA_ARGS__);      \
-  SYNCFLOW_STORE_SUITE(prefix, StoreClaimContract, __VA_ARGS__);    \
-  SYNCFLOW_STORE_SUITE(prefix, StoreLeaseContract, __VA_ARGS__);    \
-  SYNCFLOW_STORE_SUITE(prefix, StorePositionContract, __VA_ARGS__); \
+#define SYNCFLOW_STORE_CONTRACT(prefix, ...)                           \
+  SYNCFLOW_STORE_SUITE(prefix, StoreContract, __VA_ARGS__);            \
+  SYNCFLOW_STORE_SUITE(prefix, StoreJobContract, __VA_ARGS__);         \
+  SYNCFLOW_STORE_SUITE(prefix, StoreClaimContract, __VA_ARGS__);       \
+  SYNCFLOW_STORE_SUITE(prefix, StoreLeaseContract, __VA_ARGS__);       \
+  SYNCFLOW_STORE_SUITE(prefix, StorePositionContract, __VA_ARGS__);    \
+  SYNCFLOW_STORE_SUITE(prefix, StoreObservationContract, __VA_ARGS__); \
   SYNCFLOW_STORE_SUITE(prefix, StoreThreadContract, __VA_ARGS__)
 
 /// Pull the suite's other sources out of the library.
@@ -110,6 +112,7 @@ void link_store_job_contract();
 void link_store_claim_contract();
 void link_store_lease_contract();
 void link_store_position_contract();
+void link_store_observation_contract();
 void link_store_thread_contract();
 
 }  // namespace syncflow::testkit

@@ -325,5 +325,40 @@ TEST_P(StoreJobContract, SweepsWhatFinishedLongAgoAndNothingElse) {
   EXPECT_TRUE(store_->find_job(waiting.job.id));
 }
 
+TEST_P(StoreJobContract, KeepsTheLastRunOfASyncHoweverOldItIs) {
+  const std::string id = apply("orders");
+  const Claim first = claim_of(id);
+  complete(first);
+  clock_.advance(1min);
+  const Claim last = claim_of(id);
+  finish(last, Outcome::Kind::failed, "died between a write and its commit");
+  clock_.advance(24h * 365);
+
+  store_->sweep(24h);
+  EXPECT_FALSE(store_->find_run(first.lease.run_id));
+  ASSERT_TRUE(store_->find_run(last.lease.run_id));
+  EXPECT_EQ(store_->find_run(last.lease.run_id)->status, "failed");
+}
+
+TEST_P(StoreJobContract, NotesManyLooksTogether) {
+  apply({make_sync("orders"), make_sync("people"), make_sync("quiet")});
+  const std::string orders = make_sync("orders").id, people = make_sync("people").id;
+  const Time first = clock_.now();
+  store_->note_looks({{orders, first, first + 1min, 0, ""},
+                      {"3b241101-e2bb-4255-8caf-4136c566a962", first, first + 1min, 0, ""},  // of nobody
+                      {people, first, first + 2min, 3, "no answer"}});
+  EXPECT_EQ(sync(orders).last_polled_at, first);
+  EXPECT_EQ(sync(people).next_run_at, first + 2min);
+  EXPECT_EQ(sync(people).failed_polls, 3);
+  EXPECT_EQ(sync(people).message, "no answer");
+  EXPECT_EQ(due_names(), std::vector<std::string>{"quiet"});
+
+  clock_.advance(2min);
+  store_->note_looks({{people, std::nullopt, clock_.now() + 1min, 3, "waits for its connection"}});
+  EXPECT_EQ(sync(people).last_polled_at, first) << "it was put off, not looked at";
+  EXPECT_EQ(sync(people).next_run_at, clock_.now() + 1min);
+  EXPECT_EQ(sync(people).message, "waits for its connection");
+}
+
 }  // namespace
 }  // namespace syncflow::testkit

@@ -29,6 +29,9 @@ TEST_P(StorePositionContract, KeepsTheWholeStateOfAMapping) {
   commit.state.appending = true;
   commit.state.generation = 7;
   commit.state.outgrown_since = clock_.now() - 1h;
+  commit.state.reconciled_at = clock_.now() - 2h;
+  commit.state.reconciled = "it was 'fine'";
+  commit.state.brake = Brake::held;
   store_->commit_batch(claim.lease, commit);
   const MappingState kept = *store_->find_mapping(id, "orders");
   EXPECT_EQ(kept.position, commit.state.position);
@@ -38,6 +41,9 @@ TEST_P(StorePositionContract, KeepsTheWholeStateOfAMapping) {
   EXPECT_TRUE(kept.appending);
   EXPECT_EQ(kept.generation, 7);
   EXPECT_EQ(kept.outgrown_since, clock_.now() - 1h);
+  EXPECT_EQ(kept.reconciled_at, clock_.now() - 2h);
+  EXPECT_EQ(kept.reconciled, "it was 'fine'");
+  EXPECT_EQ(kept.brake, Brake::held);
   EXPECT_FALSE(store_->find_mapping(id, "people")) << "mappings stand alone";
 }
 
@@ -83,6 +89,63 @@ TEST_P(StorePositionContract, KeepsRowStatesByKey) {
   EXPECT_EQ(rows[0].key, row(2).key);
   EXPECT_EQ(keys_of(rows_of(id, "people")), Keys{1});
   EXPECT_TRUE(rows_of(id, "nothing").empty());
+}
+
+TEST_P(StorePositionContract, KeepsSetsOfKeysApart) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  const RowHash one = row(1).key, two = row(2).key, three = row(3).key;
+  const auto has = [&](KeySet set, const std::string& mapping = "orders") {
+    return store_->has_keys(id, mapping, set, {one, two, three});
+  };
+  EXPECT_EQ(has(KeySet::written), (std::vector{false, false, false})) << "a mapping that is not known yet";
+  BatchCommit commit = batch_to("p1");
+  commit.key_sets = {{KeySet::written, false, {one, two, one}, {}}, {KeySet::held, false, {three}, {}}};
+  store_->commit_batch(claim.lease, commit);
+  EXPECT_EQ(has(KeySet::written), (std::vector{true, true, false}));
+  EXPECT_EQ(has(KeySet::held), (std::vector{false, false, true}));
+  EXPECT_EQ(has(KeySet::written, "people"), (std::vector{false, false, false}));
+
+  commit.key_sets = {{KeySet::written, false, {two, three}, {one}}, {KeySet::held, true, {one}, {}}};
+  store_->commit_batch(claim.lease, commit);
+  EXPECT_EQ(has(KeySet::written), (std::vector{false, true, true}));
+  EXPECT_EQ(has(KeySet::held), (std::vector{true, false, false}));
+
+  store_->reset_sync(claim.lease);
+  EXPECT_EQ(has(KeySet::written), (std::vector{false, true, true})) << "a resync forgets no owner";
+  commit.key_sets = {{KeySet::written, false, {one}, {}}};
+  commit.clear_all_rows = true;
+  store_->commit_batch(claim.lease, commit);
+  EXPECT_EQ(has(KeySet::written), (std::vector{true, false, false}));
+  EXPECT_EQ(has(KeySet::held), (std::vector{false, false, false}));
+}
+
+TEST_P(StorePositionContract, LetsWhatTheBrakeHeldPassOnlyWhenThatHoldIsLifted) {
+  const std::string id = apply("orders");
+  Claim claim = claim_of(id);
+  const auto brake = [&](const char* mapping) { return store_->find_mapping(id, mapping)->brake; };
+  BatchCommit commit = batch_to("p1");
+  commit.state.brake = Brake::held;
+  store_->commit_batch(claim.lease, commit);
+  store_->commit_batch(claim.lease, batch_to("p1", "people"));
+  complete(claim);
+  store_->set_hold(id, {"unauthorized", "another reason", clock_.now()});
+  EXPECT_TRUE(store_->lift_hold(id));
+  EXPECT_EQ(brake("orders"), Brake::held);
+  store_->set_hold(id, {"brake", "too many deletes", clock_.now()});
+  EXPECT_TRUE(store_->lift_hold(id));
+  EXPECT_EQ(brake("orders"), Brake::passes);
+  EXPECT_EQ(brake("people"), Brake::off);
+}
+
+TEST_P(StorePositionContract, AResetAsksForAReconciliation) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  commit.state.reconciled_at = clock_.now();
+  store_->commit_batch(claim.lease, commit);
+  store_->reset_sync(claim.lease);
+  EXPECT_FALSE(store_->find_mapping(id, "orders")->reconciled_at);
 }
 
 TEST_P(StorePositionContract, ForgetsRowsThatAListingDidNotMeet) {

@@ -319,6 +319,18 @@ std::vector<NamedRow> Session::named_rows(std::string_view sql) {
 
 Statement Session::prepare(std::string_view sql) { return {*this, sql}; }
 
+void Session::set_stop(std::stop_token stop) {
+  on_stop_.reset();
+  stop_ = std::move(stop);
+  on_stop_.emplace(stop_, Shutter{&wire_});
+}
+
+bool Session::in_transaction() const {
+  unsigned status = 0;
+  if (mariadb_get_infov(handle_.get(), MARIADB_CONNECTION_SERVER_STATUS, &status) != 0) return true;
+  return (status & SERVER_STATUS_IN_TRANS) != 0;
+}
+
 bool Session::is_alive() {
   if (broken_) return false;
   if (mysql_ping(handle_.get()) == 0) return true;

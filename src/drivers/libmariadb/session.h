@@ -92,6 +92,10 @@ class Session {
   std::vector<NamedRow> named_rows(std::string_view sql);
   Statement prepare(std::string_view sql);
 
+  /// From now on waits answer to this one.
+  void set_stop(std::stop_token stop);
+  /// Whether the server said last that a transaction is open.
+  bool in_transaction() const;
   /// Asks the server for a sign of life. Throws Error(cancelled) on a stop.
   bool is_alive();
   /// Gives the connection up at once, without waiting for what the server still sends.

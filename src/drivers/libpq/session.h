@@ -67,6 +67,8 @@ class Session {
   bool in_transaction() const { return usable_ && PQtransactionStatus(handle_.get()) != PQTRANS_IDLE; }
   /// A parameter that the server reports, as `server_encoding`; empty when it does not.
   std::string parameter(const char* name) const;
+  /// From now on waits answer to this one.
+  void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
 
   /// Runs statements separated by semicolons; the last one's rows. Throws Error by `kind_of`.

@@ -7,6 +7,39 @@
 namespace syncflow::testkit {
 namespace {
 
+std::vector<KeySample> keys(bool mariadb) {
+  // Without regard to case and accents these are one key: only different ones are among them.
+  const std::vector<std::string> folded = {"''",     "'A'",   "'b'",   "'C'",   "'日本'",
+                                           "'🙂'", "'a b'", "'a-b'", "'a_b'", "'ab'"};
+  const std::vector<std::string> words = {"''",  "'A'", "'a'",    "'B'",    "'b'",
+                                          "'ä'", "'Z'", "'日本'", "'🙂'", "'a b'"};
+  std::vector<KeySample> samples = {
+      {"varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", folded},
+      {"varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", words},
+      {"varchar(20) CHARACTER SET latin1 COLLATE latin1_german1_ci",
+       {"'A'", "'b'", "'C'", "'é'", "'ß'", "'z'"}},
+      {"char(20) CHARACTER SET utf8mb4", folded},
+      {"varbinary(20)", {"''", "0x00", "0xff", "0x7f00", "0x7f"}},
+      {"tinyint", {"-1", "0", "100", "-100"}},
+      {"bigint", {"-9223372036854775808", "9", "10", "9223372036854775807"}},
+      {"bigint unsigned", {"0", "9", "10", "18446744073709551615", "9223372036854775808"}},
+      {"decimal(30,5)", {"10", "9", "-1.5", "-1.25", "9999999999999999999999999.5"}},
+      {"double", {"10", "9", "-1.5", "1e300", "-1e300", "0.1"}},
+      {"date", {"'1969-12-31'", "'2024-02-29'", "'9999-12-31'"}},
+      {"time(6)", {"'00:00:00'", "'12:30:00.5'", "'12:30:00.25'"}},
+      {"datetime(6)",
+       {"'1969-12-31 23:59:59.999999'", "'2024-02-29 00:00:00'", "'2024-02-29 00:00:00.000001'"}},
+      {"timestamp(6)",
+       {"'1971-12-31 23:59:59.999999'", "'2024-02-29 00:00:00'", "'2024-02-29 00:00:00.000001'"}},
+      {"enum('z','b','a')", {"'z'", "'b'", "'a'"}},
+  };
+  if (mariadb)
+    samples.push_back({"uuid",
+                       {"'ffffffff-0000-1000-8000-000000000001'", "'00000000-ffff-1000-8000-000000000002'",
+                        "'0000ffff-0000-4000-8000-000000000003'"}});
+  return samples;
+}
+
 std::vector<TypeSample> samples(bool mariadb) {
   std::vector<TypeSample> out = {
       {"TINYINT(1)", "2", Type::int64, "2"},
@@ -86,6 +119,7 @@ SourceCase source_case(const std::string& flavour) {
   SourceCase out;
   static_cast<DatabaseCase&>(out) = mysql_case(flavour);
   out.samples = samples(flavour == "MARIADB");
+  out.keys = keys(flavour == "MARIADB");
   out.block_readers = {"LOCK TABLES items WRITE"};
   return out;
 }

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "core/calendar.h"
+#include "core/error.h"
 #include "core/uuid.h"
 
 namespace syncflow::mysql {
@@ -58,20 +59,64 @@ Time Horizon::now() {
   return parse_server_time(session_.rows("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)").at(0).at(0).value());
 }
 
+std::shared_ptr<const Listing> SharedListings::ask(const std::function<Listing()>& make,
+                                                   const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  // One that is on its way may have been begun before what the caller saw last.
+  const std::uint64_t needed = begun_ + 1;
+  for (;;) {
+    if (!changed_.wait(lock, stop, [&] { return latest_number_ >= needed || !making_; }))
+      throw Error(ErrorKind::cancelled, "listing open transactions: asked to stop");
+    if (latest_number_ >= needed) return latest_;
+    making_ = true;
+    const std::uint64_t number = ++begun_;
+    lock.unlock();
+    std::shared_ptr<const Listing> made;
+    std::exception_ptr failure;
+    try {
+      made = std::make_shared<const Listing>(make());
+    } catch (...) {
+      failure = std::current_exception();  // thrown below, once the others may go on
+    }
+    lock.lock();
+    making_ = false;
+    if (made) {
+      latest_ = made;
+      latest_number_ = number;
+    }
+    changed_.notify_all();
+    if (failure) std::rethrow_exception(failure);
+    return made;
+  }
+}
+
+std::shared_ptr<const Listing> Horizon::listing() {
+  const auto make = [this] {
+    Listing made;
+    made.fresh = list_fresh(made.open);
+    made.waiting = waiting_statements();
+    return made;
+  };
+  if (!shared_) return std::make_shared<const Listing>(make());
+  return shared_->ask(make, stop_);
+}
+
 OpenTransactions Horizon::list() {
-  OpenTransactions out;
-  out.at = now() - replication_lag();
-  if (!list_fresh(out))
+  const Time at = now() - replication_lag();
+  const auto listed = listing();
+  if (!listed->fresh)
     throw Error(
         ErrorKind::unavailable,
         fmt::format(
             "{}: information_schema.innodb_trx was not made anew for {} tries: other sessions read it more "
             "often than every 100 ms",
             session_.target().shown(), kMostTries));
+  OpenTransactions out = listed->open;
+  out.at = at;
   // An XA transaction leaves its session when it is prepared, and has no thread from then on.
-  for (const std::string& name : std::set<std::string>(out.names))
+  for (const std::string& name : listed->open.names)
     out.names.insert(name_of_transaction("0", name.substr(name.find('@') + 1)));
-  for (const WaitingStatement& statement : waiting_statements()) {
+  for (const WaitingStatement& statement : listed->waiting) {
     // When it began is only known by the difference of two clocks that count seconds.
     for (const long long second : {statement.begun - 1, statement.begun, statement.begun + 1})
       out.names.insert(name_of_statement(statement.thread, second));
@@ -82,12 +127,13 @@ OpenTransactions Horizon::list() {
 }
 
 std::set<std::string> Horizon::names_now() {
-  OpenTransactions open;
-  // One that is not made anew may still name what has ended, which the next look will find.
-  list_fresh(open);
-  for (const WaitingStatement& statement : waiting_statements())
-    open.names.insert(name_of_statement(statement.thread, statement.begun));
-  return open.names;
+  // One that is not made anew may still name what has ended, which the next look will find. It names all that was open
+  // when the mark was made that it is compared with: that one was fresh, and the server's list does not get older.
+  const auto listed = listing();
+  std::set<std::string> names = listed->open.names;
+  for (const WaitingStatement& statement : listed->waiting)
+    names.insert(name_of_statement(statement.thread, statement.begun));
+  return names;
 }
 
 /// Lists the transactions as they are after this call began; false when the server would not make the list anew.

@@ -15,6 +15,7 @@ class MysqlLateCommits : public MysqlLive {
   void SetUp() override {
     MysqlLive::SetUp();
     if (IsSkipped()) return;
+    sessions_ = &pool_;
     database().run(
         "CREATE TABLE items (id INT PRIMARY KEY, name VARCHAR(50), "
         "updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6), KEY "
@@ -40,6 +41,8 @@ class MysqlLateCommits : public MysqlLive {
                             "'") == "0")
       std::this_thread::yield();
   }
+
+  SessionPool pool_{"the test's database", {}, clock_};
 
   std::unique_ptr<Session> open_session() {
     auto session = std::make_unique<Session>(database().target(), std::stop_token());

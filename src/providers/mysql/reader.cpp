@@ -122,7 +122,7 @@ std::string Reader::identity() { return identify(login_.session(), reading_.tabl
 
 sql::Mark Reader::mark() {
   Session& session = login_.session();
-  Horizon horizon(session);
+  Horizon horizon(session, sessions_->listings(), sessions_->stop());
   sql::Mark mark;
   // Before the transactions are listed: one that has a lower number than these and hides it is open by then.
   if (cursor_kind() == sql::CursorKind::ascending) mark.top_cursor = highest(cursor_column());
@@ -151,7 +151,7 @@ std::string Reader::highest(const ColumnInfo& column) {
 
 std::set<std::string> Reader::open_now() {
   if (visibility_ == sql::Visibility::none) return {};
-  return Horizon(login_.session()).names_now();
+  return Horizon(login_.session(), sessions_->listings(), sessions_->stop()).names_now();
 }
 
 Time Reader::now() { return Horizon(login_.session()).now(); }

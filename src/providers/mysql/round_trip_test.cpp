@@ -142,9 +142,9 @@ TEST_P(MysqlRoundTrip, EveryTypeComesBackAsItWasThroughATableThatWeMake) {
 }
 
 TEST_P(MysqlRoundTrip, EveryTypeOfTheOtherKindOfServerIsHeldOrRefusedByName) {
-  const std::string other = std::string(GetParam()) == "MYSQL" ? "MARIADB" : "MYSQL";
-  const auto other_server = testkit::mysql_target(other);
-  if (!other_server) GTEST_SKIP() << "SYNCFLOW_TEST_" << other << "_URL is not set";
+  const std::string flavour = std::string(GetParam()) == "MYSQL" ? "MARIADB" : "MYSQL";
+  const auto other_server = testkit::mysql_target(flavour);
+  if (!other_server) GTEST_SKIP() << "SYNCFLOW_TEST_" << flavour << "_URL is not set";
   testkit::ScratchMysql other(*other_server);
   database().run("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_BACKSLASH_ESCAPES'");
   const auto connection = connect();

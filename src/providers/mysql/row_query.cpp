@@ -81,6 +81,7 @@ class QueryBuilder {
     }
     if (query_.key_above) add_above(key_order(*query_.key_above, query_.order == RowQuery::Order::canonical));
     if (!query_.keys.empty()) add_keys();
+    if (!query_.null_field.empty()) add(quoted(query_.null_field) + " IS NULL");
   }
 
   void add_cursor_conditions() {

@@ -45,7 +45,26 @@ void Sessions::give_back() {
   freed_.notify_one();
 }
 
-Login::~Login() { disconnect(); }
+Login::~Login() {
+  if (session_ && pool() && purpose_ != Purpose::write) keep();
+  disconnect();
+}
+
+std::string_view Login::kind() const {
+  switch (purpose_) {
+    case Purpose::look: return "look";
+    case Purpose::read: return "read";
+    case Purpose::write: break;
+  }
+  return "write";
+}
+
+void Login::keep() {
+  if (session_->is_broken() || session_->in_transaction()) return;
+  session_->set_stop({});
+  place_.session = std::make_unique<Kept>(std::move(session_));
+  pool()->keep(kind(), std::move(place_));
+}
 
 Session& Login::session() {
   const auto now = std::chrono::steady_clock::now();
@@ -56,12 +75,33 @@ Session& Login::session() {
   return *session_;
 }
 
+/// False: none waits, or the one that did is no longer good.
+bool Login::take_kept() {
+  place_ = pool()->take(kind(), sessions_->stop());
+  if (!place_.session) return false;
+  session_ = std::move(static_cast<Kept&>(*place_.session).session);
+  place_.session.reset();
+  session_->set_stop(sessions_->stop());
+  if (session_->is_alive()) return true;
+  session_.reset();
+  place_ = {};
+  place_ = pool()->take_fresh(kind(), sessions_->stop());
+  return false;
+}
+
 void Login::connect() {
-  sessions_->take();
+  if (pool()) {
+    if (take_kept()) {
+      ++generation_;
+      return;
+    }
+  } else {
+    sessions_->take();
+  }
   try {
     session_ = std::make_unique<Session>(sessions_->settings().target, sessions_->stop());
   } catch (...) {
-    sessions_->give_back();
+    release();
     throw;
   }
   ++generation_;
@@ -76,7 +116,12 @@ void Login::connect() {
 void Login::disconnect() {
   if (!session_) return;
   session_.reset();
-  sessions_->give_back();
+  release();
+}
+
+void Login::release() {
+  if (pool()) place_ = {};
+  else sessions_->give_back();
 }
 
 void Login::set_up() {

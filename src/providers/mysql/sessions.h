@@ -6,9 +6,11 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <string_view>
 
 #include "drivers/libmariadb/session.h"
 #include "provider/provider.h"
+#include "providers/mysql/horizon.h"
 #include "providers/mysql/settings.h"
 
 namespace syncflow::mysql {
@@ -16,7 +18,8 @@ namespace syncflow::mysql {
 /// What a login is for: it decides how the session is set up.
 enum class Purpose { look, read, write };
 
-/// Hands out logins of one connection, at most `max_connections` at a time. Thread-safe; outlives what it hands out.
+/// Hands out logins of one connection, at most `max_connections` at a time: from the connection's pool where there is
+/// one. Thread-safe; outlives what it hands out.
 class Sessions {
  public:
   Sessions(Settings settings, Resources resources) : settings_(std::move(settings)), resources_(resources) {}
@@ -24,6 +27,10 @@ class Sessions {
   const Settings& settings() const { return settings_; }
   Clock& clock() const { return resources_.clock; }
   const std::stop_token& stop() const { return resources_.stop; }
+  /// What all readers of the connection share; null: there is no pool, and each asks for itself.
+  SharedListings* listings() const {
+    return resources_.sessions ? &resources_.sessions->shared<SharedListings>() : nullptr;
+  }
 
  private:
   friend class Login;
@@ -38,6 +45,9 @@ class Sessions {
 };
 
 /// One login, made when it is first needed and made anew when it broke. Not thread-safe.
+///
+/// Those that only read go back to the pool, outside of any transaction; all that is set for a purpose is set at the login
+/// and changed by nobody.
 ///
 /// Times are in UTC, texts in UTF-8, values that do not fit are errors, '0000-00-00' is a date and 0 is a key like any other.
 class Login {
@@ -57,12 +67,22 @@ class Login {
   std::size_t generation() const { return generation_; }
 
  private:
+  struct Kept : SessionPool::Session {
+    explicit Kept(std::unique_ptr<mysql::Session> of) : session(std::move(of)) {}
+    std::unique_ptr<mysql::Session> session;
+  };
+  SessionPool* pool() const { return sessions_->resources_.sessions; }
+  std::string_view kind() const;
+  bool take_kept();
   void connect();
   void disconnect();
+  void release();
+  void keep();
   void set_up();
 
   std::shared_ptr<Sessions> sessions_;
   Purpose purpose_;
+  SessionPool::Place place_;
   std::unique_ptr<Session> session_;
   std::size_t generation_ = 0;
   std::chrono::steady_clock::time_point last_used_;

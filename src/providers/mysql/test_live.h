@@ -31,7 +31,7 @@ class MysqlLive : public testkit::OnMysqlServers {
                                          const std::map<std::string, std::string>& more = {}) {
     Options options = testkit::mysql_options_of(target);
     for (const auto& [name, value] : more) options.set(name, value);
-    return provider().connect(options, Resources{clock_, stop_.get_token()});
+    return provider().connect(options, Resources{clock_, stop_.get_token(), sessions_});
   }
 
   static SourceSpec reading(const std::string& table, const std::string& cursor = "") {
@@ -79,6 +79,7 @@ class MysqlLive : public testkit::OnMysqlServers {
   std::vector<testkit::TextRow> rows(const std::string& sql) { return database().rows(sql); }
 
   SystemClock clock_;
+  SessionPool* sessions_ = nullptr;  ///< of the connections that are made from now on
   std::stop_source stop_;
   testkit::TestFence fence_;
 };

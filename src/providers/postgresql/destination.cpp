@@ -41,15 +41,17 @@ SELECT x.relname, a.attname FROM pg_index i JOIN pg_class x ON x.oid = i.indexre
 }  // namespace
 
 StagedDestination::StagedDestination(const Settings& settings, const DestinationSpec& spec,
-                                     std::stop_token stop)
+                                     const Resources& resources)
     : settings_(settings),
       spec_(spec),
       name_(parse_table_name(spec.table, settings.schema)),
-      stop_(std::move(stop)) {}
+      resources_(resources) {}
 
 libpq::Session& StagedDestination::session() {
   if (session_ && session_->usable()) return *session_;
-  session_ = std::make_unique<libpq::Session>(settings_.target, stop_);
+  session_.reset();
+  if (resources_.sessions && !place_) place_ = resources_.sessions->take_fresh("writer", resources_.stop);
+  session_ = std::make_unique<libpq::Session>(settings_.target, resources_.stop);
   session_->set_patience(kPatience);
   session_->execute(kSettings);
   has_stage_ = false;

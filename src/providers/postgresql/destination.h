@@ -4,12 +4,11 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "drivers/libpq/session.h"
-#include "provider/destination.h"
+#include "provider/provider.h"
 #include "providers/postgresql/fenced_transaction.h"
 #include "providers/postgresql/settings.h"
 #include "providers/postgresql/target_table.h"
@@ -21,7 +20,7 @@ namespace syncflow::postgresql {
 /// each kind of change. What is most likely new is copied straight into the table.
 class StagedDestination : public Destination {
  public:
-  StagedDestination(const Settings& settings, const DestinationSpec& spec, std::stop_token stop);
+  StagedDestination(const Settings& settings, const DestinationSpec& spec, const Resources& resources);
 
   Prepared prepare(bool dry_run) override;
   WriteResult write(const Batch& batch, WriteMode mode, const Fence& fence) override;
@@ -44,7 +43,8 @@ class StagedDestination : public Destination {
   Settings settings_;
   DestinationSpec spec_;
   TableName name_;
-  std::stop_token stop_;
+  const Resources resources_;
+  SessionPool::Place place_;  ///< of the session
   std::unique_ptr<libpq::Session> session_;
   bool has_stage_ = false;
   std::optional<TargetTable> target_;

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "providers/postgresql/local_times.h"
+#include "providers/postgresql/login.h"
 #include "providers/postgresql/open_transactions.h"
 #include "providers/postgresql/types.h"
 
@@ -204,8 +205,9 @@ Access check_access(const Settings& settings, std::stop_token stop) {
 }
 
 std::vector<TableInfo> discover_tables(const Settings& settings, const std::string& table,
-                                       std::stop_token stop) {
-  libpq::Session session = log_in(settings, std::move(stop));
+                                       const Resources& resources) {
+  Login login(settings, resources);
+  libpq::Session& session = login.session();
   std::vector<TableInfo> tables;
   if (!table.empty()) {
     tables.push_back(info_of(need_relation(session, parse_table_name(table, settings.schema))));
@@ -215,8 +217,9 @@ std::vector<TableInfo> discover_tables(const Settings& settings, const std::stri
   return tables;
 }
 
-std::string identify_table(const Settings& settings, const std::string& table, std::stop_token stop) {
-  libpq::Session session = log_in(settings, std::move(stop));
+std::string identify_table(const Settings& settings, const std::string& table, const Resources& resources) {
+  Login login(settings, resources);
+  libpq::Session& session = login.session();
   const TableName name = parse_table_name(table, settings.schema);
   const libpq::Rows rows = session.query(
       "SELECT extract(epoch FROM pg_postmaster_start_time())::text, d.oid, c.oid FROM pg_database d, "
@@ -229,8 +232,9 @@ std::string identify_table(const Settings& settings, const std::string& table, s
 }
 
 std::vector<Reference> list_references(const Settings& settings, const std::vector<std::string>& tables,
-                                       std::stop_token stop) {
-  libpq::Session session = log_in(settings, std::move(stop));
+                                       const Resources& resources) {
+  Login login(settings, resources);
+  libpq::Session& session = login.session();
   const libpq::Rows rows = session.execute(
       "SELECT a.nspname, f.relname, b.nspname, t.relname FROM pg_constraint c"
       " JOIN pg_class f ON f.oid = c.conrelid JOIN pg_namespace a ON a.oid = f.relnamespace"

@@ -30,7 +30,7 @@ class LateCommits : public ::testing::TestWithParam<sql::Visibility> {
     role_ = database_->create_role("reader");
     database_->run("GRANT SELECT ON orders TO " + role_);
     if (GetParam() == sql::Visibility::exact) database_->run("GRANT pg_read_all_stats TO " + role_);
-    connection_ = provider().connect(database_->options(role_), {clock_, {}});
+    connection_ = provider().connect(database_->options(role_), {clock_, {}, &sessions_});
   }
 
   /// A source of its own for each poll, as each run has.
@@ -61,6 +61,7 @@ class LateCommits : public ::testing::TestWithParam<sql::Visibility> {
   SystemClock clock_;
   std::unique_ptr<PostgresDatabase> database_;
   std::string role_;
+  SessionPool sessions_{"the test's database", {}, clock_};
   std::unique_ptr<Connection> connection_;
   Replica replica_;
   Position position_;

@@ -9,7 +9,7 @@
 namespace syncflow::postgresql {
 namespace {
 
-/// Every member logs in anew, so that they may be called from several threads at once.
+/// Every member has a login of its own, so that they may be called from several threads at once.
 class Database : public Connection {
  public:
   Database(const Options& options, Resources resources)
@@ -18,24 +18,24 @@ class Database : public Connection {
   Access check() override { return check_access(settings_, resources_.stop); }
 
   std::vector<TableInfo> discover(const std::string& table) override {
-    return discover_tables(settings_, table, resources_.stop);
+    return discover_tables(settings_, table, resources_);
   }
 
   std::string identify(const std::string& table) override {
-    return identify_table(settings_, table, resources_.stop);
+    return identify_table(settings_, table, resources_);
   }
 
   std::vector<Reference> references(const std::vector<std::string>& tables) override {
-    return list_references(settings_, tables, resources_.stop);
+    return list_references(settings_, tables, resources_);
   }
 
   std::unique_ptr<Source> open_source(const SourceSpec& spec) override {
-    return sql::open_table_source(spec, std::make_unique<Reader>(settings_, spec, resources_.stop),
+    return sql::open_table_source(spec, std::make_unique<Reader>(settings_, spec, resources_),
                                   resources_.clock);
   }
 
   std::unique_ptr<Destination> open_destination(const DestinationSpec& spec) override {
-    return std::make_unique<StagedDestination>(settings_, spec, resources_.stop);
+    return std::make_unique<StagedDestination>(settings_, spec, resources_);
   }
 
  private:

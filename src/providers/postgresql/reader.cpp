@@ -19,15 +19,6 @@ using sql::CursorKind;
 using sql::RowQuery;
 using sql::pg::Form;
 
-/// A sort of a large table takes its time before the first row.
-constexpr auto kPatience = std::chrono::minutes(15);
-
-/// Statements see one snapshot, write nothing, and wait only so long for whoever rebuilds the table.
-constexpr const char* kReadOnly =
-    "SET default_transaction_read_only = on;"
-    "SET default_transaction_isolation = 'repeatable read';"
-    "SET lock_timeout = '60s';";
-
 /// Only what is named here is found without its schema: operators of the types that the table uses.
 std::string search_path_of(const Relation& relation, libpq::Session& session) {
   std::vector<std::string> oids;
@@ -93,14 +84,14 @@ class Reader::CopyStream : public sql::RowStream {
   ~CopyStream() override {
     // Rows are still on their way: a new connection is cheaper than to take them in, and a cancel request
     // would travel unencrypted.
-    if (!ended_) reader_.session_.reset();
+    if (!ended_) reader_.login_.drop();
   }
 
   bool read(Batch& batch, std::size_t max_rows, std::size_t max_bytes) override {
     std::string_view message;
     const std::size_t first = batch.rows();
     while (batch.rows() - first < max_rows && batch.size_bytes() < max_bytes) {
-      if (!reader_.explaining([&] { return reader_.session_->next_copied(message); })) {
+      if (!reader_.explaining([&] { return reader_.login_.current().next_copied(message); })) {
         ended_ = true;
         break;
       }
@@ -158,7 +149,8 @@ class Reader::CopyStream : public sql::RowStream {
       throw Error(
           ErrorKind::bad_config,
           fmt::format("table {}: a row's {} is not UTF-8 (the database's encoding is {}): correct that row",
-                      reader_.plan_.table.text(), name, reader_.session_->parameter("server_encoding")));
+                      reader_.plan_.table.text(), name,
+                      reader_.login_.current().parameter("server_encoding")));
     if (batch.changes.back().refusal < 0)
       batch.refuse(
           name, "the text is not UTF-8, and the database does not say what else it is (encoding SQL_ASCII)");
@@ -186,33 +178,23 @@ class Reader::CopyStream : public sql::RowStream {
   bool ended_ = false;
 };
 
-Reader::Reader(const Settings& settings, const SourceSpec& spec, std::stop_token stop)
-    : settings_(settings), stop_(std::move(stop)) {
-  settings_.target.application_name = kReaderName;
+Reader::Reader(const Settings& settings, const SourceSpec& spec, const Resources& resources)
+    : settings_(settings), login_(settings, resources) {
   const TableName name = parse_table_name(spec.table, settings_.schema);
   const Relation relation = need_relation(session(), name);
   make_plan(relation, spec);
   check_rights(relation);
   check_key();
   if (plan_.cursor) check_cursor();
-  search_path_ = search_path_of(relation, session());
-  session().execute("SET search_path = " + search_path_);
+  login_.use_search_path(search_path_of(relation, session()));
   transactions_.emplace(session());
   if (plan_.cursor && sql::pg::type_of(plan_.columns[*plan_.cursor].reading.form) != Type::timestamp_tz &&
       cursor_is_time())
     local_times_.emplace(settings_.zone, session());
 }
 
-libpq::Session& Reader::session() const {
-  if (session_ && session_->usable()) return *session_;
-  session_ = std::make_unique<libpq::Session>(settings_.target, stop_);
-  session_->set_patience(kPatience);
-  session_->execute(kReadOnly + (search_path_.empty() ? std::string() : "SET search_path = " + search_path_));
-  return *session_;
-}
-
 Error Reader::explained(const Error& error) const {
-  return session_ ? with_advice(error, *session_, plan_.table, "SELECT") : error;
+  return login_.is_open() ? with_advice(error, login_.current(), plan_.table, "SELECT") : error;
 }
 
 /// The first statement would fail too, but what looks for changes may not read every field, nor `validate` any.

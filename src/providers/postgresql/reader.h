@@ -3,12 +3,12 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <stop_token>
 #include <string>
 
 #include "drivers/libpq/session.h"
 #include "provider/source.h"
 #include "providers/postgresql/local_times.h"
+#include "providers/postgresql/login.h"
 #include "providers/postgresql/open_transactions.h"
 #include "providers/postgresql/row_query.h"
 #include "providers/postgresql/settings.h"
@@ -22,7 +22,7 @@ class Reader : public sql::TableReader {
  public:
   /// Throws Error: not_found, forbidden (naming the GRANT), bad_config for key and cursor fields that
   /// cannot be read by.
-  Reader(const Settings& settings, const SourceSpec& spec, std::stop_token stop);
+  Reader(const Settings& settings, const SourceSpec& spec, const Resources& resources);
 
   const std::shared_ptr<const Schema>& schema() const override { return schema_; }
   std::string identity() override;
@@ -47,7 +47,7 @@ class Reader : public sql::TableReader {
   class CopyStream;
 
   /// The connection, made anew when a stream was left before its end or the last one was lost.
-  libpq::Session& session() const;
+  libpq::Session& session() const { return login_.session(); }
   void make_plan(const Relation& relation, const SourceSpec& spec);
   void check_rights(const Relation& relation) const;
   void check_key() const;
@@ -61,9 +61,7 @@ class Reader : public sql::TableReader {
   auto explaining(const Ask& ask) const;
 
   Settings settings_;
-  std::stop_token stop_;
-  mutable std::unique_ptr<libpq::Session> session_;
-  std::string search_path_;
+  mutable Login login_;
   ReadPlan plan_;
   std::shared_ptr<const Schema> schema_;
   std::optional<OpenTransactions> transactions_;

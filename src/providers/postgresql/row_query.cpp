@@ -75,6 +75,7 @@ class Statement {
     if (query_.above) all.push_back(above_pair());
     if (query_.key_above) all.push_back(key_above());
     if (!query_.keys.empty()) all.push_back(among_keys());
+    if (!query_.null_field.empty()) all.push_back(libpq::quoted(query_.null_field) + " IS NULL");
     return all;
   }
 

@@ -7,6 +7,21 @@ namespace {
 
 using namespace testkit;
 
+std::vector<KeySample> keys() {
+  const std::vector<std::string> words = {"''",     "'A'",    "'b'",   "'C'",   "'ä'",   "'z'",
+                                          "'日本'", "'🙂'", "'a b'", "'a-b'", "'a_b'", "'ab'"};
+  return {
+      {"TEXT", words},
+      {"TEXT COLLATE NOCASE", words},
+      {"INTEGER", {"-9223372036854775808", "9", "10", "9223372036854775807"}},
+      {"BIGINT", {"-1", "9", "10"}},
+      {"BLOB", {"x''", "x'00'", "x'ff'", "x'7f00'", "x'7f'"}},
+      {"DECIMAL_TEXT(30,5)", {"'10'", "'9'", "'-1.5'", "'9999999999999999999999999.5'"}},
+      {"DATE", {"'1969-12-31'", "'2024-02-29'"}},
+      {"UUID", {"'ffffffff-0000-4000-8000-000000000001'", "'00000000-ffff-4000-8000-000000000002'"}},
+  };
+}
+
 std::vector<TypeSample> samples() {
   return {
       {"INTEGER", "9223372036854775807", Type::int64, "9223372036854775807"},
@@ -76,6 +91,7 @@ SourceCase source_case(const std::string& name, const std::string& journal_mode)
   a_case.make = [journal_mode] { return std::make_unique<TestFile>(journal_mode); };
   a_case.dialect = test_dialect();
   a_case.samples = samples();
+  a_case.keys = keys();
   a_case.unreadable = unreadable();
   a_case.several_writers = false;
   // In WAL mode a writer does not keep anybody from reading.

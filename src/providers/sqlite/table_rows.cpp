@@ -93,6 +93,7 @@ Sql TableRows::where(const sql::RowQuery& query, Sql where) const {
     }
     where.add(")");
   }
+  if (!query.null_field.empty()) where.also().add(quoted(query.null_field) + " IS NULL");
   return where;
 }
 
