@@ -112,7 +112,7 @@ $$;
 CREATE FUNCTION syncflow_enqueue(p_sync text, p_job text, p_trigger text, p_priority integer, p_payload text,
                                  p_now timestamptz, p_again boolean)
 RETURNS TABLE (created boolean, job syncflow_job) LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   v_now timestamptz;
   v_state sync_state;
@@ -183,6 +183,7 @@ CREATE FUNCTION syncflow_take_notice(p_now timestamptz) RETURNS void LANGUAGE pl
 DECLARE
   v_news bigint[];
   v_syncs text[];
+  v_served bigint[];  -- the news of these syncs
 BEGIN
   IF NOT EXISTS (SELECT FROM data_sync_jobs j WHERE j.status = 'pending' AND NOT j.noticed) THEN RETURN; END IF;
   IF NOT pg_try_advisory_xact_lock(x'53594e46'::integer, ('data_sync_jobs'::regclass::oid::bigint - 2147483648)::integer) THEN
@@ -194,6 +195,9 @@ BEGIN
     SELECT t.sync_id FROM sync_state t
     WHERE t.sync_id IN (SELECT lower(j.sync_id::text) FROM data_sync_jobs j WHERE j.seq = ANY(v_news))
     FOR NO KEY UPDATE SKIP LOCKED) n;
+  -- Apart from what uses it: asked for both lists at once, a planner without statistics pairs each with each.
+  SELECT array_agg(j.seq) INTO v_served FROM data_sync_jobs j
+  WHERE j.seq = ANY(v_news) AND lower(j.sync_id::text) = ANY(v_syncs);
   -- A job that is due and will wait all the same says why.
   UPDATE data_sync_jobs j
   SET noticed = true, team_id = coalesce(j.team_id, syncflow_team_id(t.team_id)),
@@ -201,16 +205,16 @@ BEGIN
                    WHEN NOT t.active THEN format('waits: sync %s is %s', d.name, d.status)
                    ELSE j.error END
   FROM sync_state t JOIN sync_definitions d ON d.id = t.sync_id
-  WHERE j.seq = ANY(v_news) AND j.status = 'pending' AND NOT j.noticed
-    AND t.sync_id = lower(j.sync_id::text) AND t.sync_id = ANY(v_syncs)
+  WHERE j.seq = ANY(v_served) AND j.status = 'pending' AND NOT j.noticed
+    AND t.sync_id = lower(j.sync_id::text)
     AND (j.team_id IS NULL OR lower(j.team_id::text) = t.team_id);
   UPDATE sync_state t
   SET queued_priority = CASE WHEN t.queued_run_after IS NULL THEN n.priority
                              ELSE greatest(t.queued_priority, n.priority) END,
       queued_run_after = least(t.queued_run_after, n.run_after)
   FROM (SELECT lower(j.sync_id::text) AS sync_id, min(j.run_after) AS run_after, max(j.priority) AS priority
-        FROM data_sync_jobs j WHERE j.seq = ANY(v_news) AND j.status = 'pending' AND j.noticed GROUP BY 1) n
-  WHERE t.sync_id = n.sync_id AND t.sync_id = ANY(v_syncs);
+        FROM data_sync_jobs j WHERE j.seq = ANY(v_served) AND j.status = 'pending' AND j.noticed GROUP BY 1) n
+  WHERE t.sync_id = n.sync_id;
   UPDATE data_sync_jobs j
   SET status = 'failed', finished_at = p_now, updated_at = p_now,
       error = coalesce(
@@ -335,7 +339,7 @@ $$;
 CREATE FUNCTION syncflow_claim(p_owner text, p_run text, p_lease_us bigint, p_only text[], p_now timestamptz,
                                p_again boolean)
 RETURNS TABLE (epoch bigint, attempt integer, sync syncflow_syncs, job syncflow_job) LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   v_now timestamptz := coalesce(p_now, clock_timestamp());
   v_sync text;
@@ -381,7 +385,7 @@ CREATE FUNCTION syncflow_finish(p_sync text, p_run text, p_owner text, p_epoch b
                                 p_error text, p_wait_us bigint, p_strategy text, p_tables text, p_hold_kind text,
                                 p_hold_reason text, p_hold_since timestamptz, p_now timestamptz, p_again boolean)
 RETURNS void LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
   v_now timestamptz;
   v_until timestamptz;

@@ -62,7 +62,7 @@ $$;
 -- Takes syncs that are due for a look: nobody else gets them until they are polled, or the time is over.
 CREATE FUNCTION syncflow_take_due(p_limit integer, p_look_us bigint, p_now timestamptz)
 RETURNS SETOF syncflow_syncs LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   v_now timestamptz := coalesce(p_now, clock_timestamp());
   v_syncs text[];
@@ -133,7 +133,7 @@ CREATE FUNCTION syncflow_commit(
   p_sets integer[], p_set_clears boolean[], p_set_added uuid[], p_set_added_of integer[], p_set_removed uuid[],
   p_set_removed_of integer[], p_figures bigint[], p_now timestamptz, p_again boolean)
 RETURNS void LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off AS $$
 DECLARE
   v_now timestamptz;
   v_mapping bigint;
