@@ -423,7 +423,7 @@ TEST(Examples, AreReadWithoutAnError) {
 TEST_F(ConfigFile, NeverRepeatsASecret) {
   for (const std::string& yaml :
        {std::string("connections:\n  a: {provider: postgresql, password: [hunter2]}\n"),
-        std::string("store: postgresql://u:hunter2@h/db\n"),
+        std::string("store: postgresql://u:hunter2@h:port/db\n"),
         std::string("connections:\n  a: {provider: postgresql, url: {x: hunter2}}\n")}) {
     EXPECT_EQ(refusal(yaml).find("hunter2"), std::string::npos) << refusal(yaml);
     EXPECT_NE(refusal(yaml), "no error");

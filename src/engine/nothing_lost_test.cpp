@@ -202,7 +202,9 @@ TEST_F(NothingLost, ARowThatCannotBeDeletedWaitsAndTheOthersGo) {
   visits.foreign_keys = {{{"person"}, "people"}};
   to_.create_table(visits);
   put_people(1, 1'200);
-  const SyncDefinition sync = once(diff_mapping(Deletes::hard));
+  TableMapping mapping = diff_mapping(Deletes::hard);
+  mapping.brake.share = 100;  // so many deletes are meant here
+  const SyncDefinition sync = once(mapping);
   EXPECT_EQ(run(sync).status, "completed");
   to_.put("visits", {integer(1), integer(2)});
   for (int id = 1; id <= 1'100; ++id) remove(id);

@@ -150,8 +150,8 @@ class TableCheck {
       const bool goes =
           row.state == State::surplus ? mapping_.deletes != Deletes::ignore : mapping_.removes_what_leaves();
       if (only_there && (!goes || !ours[i])) ++result_.kept;
-      else if (waiting_.count(hashes[i]) != 0) note_waiting(only_there);
       else if (quarantine_.count(row.source_key.to_json()) != 0 && !only_there) ++result_.quarantined;
+      else if (waiting_.count(hashes[i]) != 0) note_waiting(only_there);
       else if (only_there) note("surplus", row, result_.surplus);
       else if (row.state == State::missing) note("missing", row, result_.missing);
       else note("differs", row, result_.differing);
