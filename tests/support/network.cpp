@@ -42,7 +42,7 @@ std::string try_out() {
     const std::string pattern = std::filesystem::temp_directory_path() / "syncflow-network";
     const std::filesystem::path folder = fmt::format("{}.{}", pattern, ::getpid());
     std::filesystem::create_directory(folder);
-    const Network trial({"trial"}, folder);
+    { const Network trial({"trial"}, folder); }
     std::filesystem::remove_all(folder);
   } catch (const std::exception& problem) {
     return fmt::format("no network namespaces can be made here: {}", problem.what());
