@@ -126,13 +126,14 @@ void SqliteStore::ping() {
 
 void SqliteStore::sweep(Duration age) {
   const Time before = clock_.now() - age;
-  for (const auto& [table, condition] :
-       {std::pair<std::string_view, std::string_view>{"data_sync_jobs", ""}, {"sync_runs", kNotTheLast}}) {
+  const auto delete_all = [&](std::string_view table, std::string_view condition) {
     std::int64_t deleted = kSweptAtOnce;
     while (deleted == kSweptAtOnce)
       deleted =
           write([&](Connection& connection) { return delete_some(connection, table, condition, before); });
-  }
+  };
+  delete_all("data_sync_jobs", "");
+  delete_all("sync_runs", kNotTheLast);
 }
 
 void SqliteStore::wait_for_jobs(Duration timeout, std::stop_token stop,

@@ -14,6 +14,7 @@
 #include <charconv>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "drivers/libmariadb/errors.h"
 #include "drivers/libmariadb/lookup.h"
