@@ -53,9 +53,10 @@ SessionPools::Turn SessionPools::take_turn(const ConnectionConfig& source,
   if (!freed_.wait_for(lock, stop, kPatience, [&] { return has_room(source) && has_room(destination); })) {
     if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop before the run began");
     const std::string& full = has_room(source) ? destination.name : source.name;
-    throw Error(ErrorKind::rate_limited,
-                fmt::format("other runs use all that connection {} bears (max_connections)", full))
-        .retry_after(kLater);
+    Error busy(ErrorKind::rate_limited,
+               fmt::format("other runs use all that connection {} bears (max_connections)", full));
+    busy.retry_after(kLater);
+    throw Error(busy);
   }
   Turn turn;
   turn.source_ = source.name;
