@@ -288,7 +288,17 @@ TEST_F(ConfigFile, RefusesAliasesThatBlowUp) {
     yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
     for (int j = 0; j < 10; ++j) yaml += before + (j < 9 ? ", " : "]\n");
   }
-  EXPECT_EQ(refusal(yaml), "syncflow.yaml:5: the file is too large, or its aliases make it so");
+  EXPECT_EQ(refusal(yaml), "syncflow.yaml:5: the aliases make the file too large");
+}
+
+TEST_F(ConfigFile, HoldsAsManySyncsAsAreNamed) {
+  std::string yaml =
+      "version: 1\nstore: sqlite:a\nconnections: {a: {provider: sqlite, path: a.db}, b: {provider: sqlite, "
+      "path: b.db}}\nsyncs:\n";
+  for (int i = 0; i < 10'000; ++i)
+    yaml += fmt::format(
+        "  - {{name: s{0}, source: a, destination: b, tables: [{{source: t{0}, destination: t{0}}}]}}\n", i);
+  EXPECT_EQ(load(yaml).syncs.size(), 10'000u);
 }
 
 }  // namespace

@@ -15,8 +15,8 @@
 namespace syncflow::app {
 namespace {
 
-/// What aliases may make of a file: beyond this it is a trick, not a config.
-constexpr std::size_t kMostNodes = 100'000;
+/// Nodes that anchors and aliases may copy: beyond this it is a trick, not a config.
+constexpr std::size_t kMostCopied = 100'000;
 
 std::size_t count(const Node& node) {
   std::size_t nodes = 1;
@@ -42,6 +42,7 @@ class Builder : public YAML::EventHandler {
     if (known == anchors_.end()) fail(mark.line + 1, "an alias stands inside what it stands for");
     Node copy = known->second;
     copy.line = mark.line + 1;
+    charge(copy);
     add(std::move(copy), 0);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -100,10 +101,17 @@ class Builder : public YAML::EventHandler {
     add(std::move(done.node), done.anchor);
   }
 
+  /// Before nodes are copied: what stands in the file itself is no larger than the file, but aliases multiply.
+  void charge(const Node& node) {
+    copied_ += count(node);
+    if (copied_ > kMostCopied) fail(node.line, "the aliases make the file too large");
+  }
+
   void add(Node node, YAML::anchor_t anchor) {
-    nodes_ += count(node);
-    if (nodes_ > kMostNodes) fail(node.line, "the file is too large, or its aliases make it so");
-    if (anchor != 0) anchors_[anchor] = node;
+    if (anchor != 0) {
+      charge(node);
+      anchors_[anchor] = node;
+    }
     if (open_.empty()) {
       root = std::move(node);
     } else if (open_.back().node.kind == Node::Kind::list) {
@@ -132,7 +140,7 @@ class Builder : public YAML::EventHandler {
   const std::string& file_;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Node> anchors_;
-  std::size_t nodes_ = 0;
+  std::size_t copied_ = 0;
 };
 
 void check_encoding(const std::string& yaml, const std::string& file) {
