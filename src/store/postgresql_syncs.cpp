@@ -15,10 +15,6 @@ void add_column(Call& call, const std::vector<Sync>& syncs, Get get) {
   call.array(syncs, [&](std::string& out, const Sync& sync) { append_text(out, get(sync)); });
 }
 
-constexpr const char* kDue =
-    "t.poll_at <= coalesce($1::timestamptz, clock_timestamp()) "
-    "AND (t.queued_run_after IS NULL OR t.queued_run_after > coalesce($1::timestamptz, clock_timestamp()))";
-
 }  // namespace
 
 std::vector<Sync> PostgresqlStore::syncs(Call& call) {
@@ -89,11 +85,7 @@ std::optional<Sync> PostgresqlStore::find_sync_named(const std::string& name) {
 }
 
 std::vector<Sync> PostgresqlStore::due_syncs(std::size_t limit) {
-  static const std::string sql = fmt::format(
-      "SELECT s.* FROM syncflow_syncs s JOIN sync_state t ON t.sync_id = s.id WHERE {} ORDER BY t.poll_at "
-      "LIMIT $2",
-      kDue);
-  Call call(sql);
+  Call call("SELECT * FROM syncflow_due($2, $1)");
   now(call).number(static_cast<std::int64_t>(limit));
   return syncs(call);
 }
@@ -106,10 +98,8 @@ std::vector<Sync> PostgresqlStore::take_due_syncs(std::size_t limit, Duration lo
 
 std::optional<Time> PostgresqlStore::next_due() {
   Call call(
-      "SELECT syncflow_us(nullif(min(poll_at), '-infinity')), min(poll_at) = '-infinity' FROM sync_state t "
-      "WHERE poll_at IS NOT NULL AND (t.queued_run_after IS NULL OR t.queued_run_after > "
-      "coalesce($1::timestamptz, "
-      "clock_timestamp()))");
+      "SELECT syncflow_us(nullif(n.next, '-infinity')), n.next = '-infinity' FROM syncflow_next_due($1) AS "
+      "n(next)");
   const libpq::Rows rows = run(now(call));
   if (rows.boolean(0, 1)) return clock().now();  // never looked at
   return read_optional_time(rows, 0, 0);

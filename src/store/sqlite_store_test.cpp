@@ -10,6 +10,7 @@
 #include "core/failpoint.h"
 #include "core/uuid.h"
 #include "drivers/sqlite/database.h"
+#include "store/migrations.h"
 #include "testkit/store_contract.h"
 
 namespace syncflow::testkit {
@@ -95,7 +96,7 @@ class SqliteStoreTest : public ::testing::Test {
 TEST_F(SqliteStoreTest, MakesTheFileWithAWriteAheadLogThatIsSynced) {
   open();
   EXPECT_EQ(first_value("PRAGMA journal_mode"), "wal");
-  EXPECT_EQ(first_value("PRAGMA user_version"), "2");
+  EXPECT_EQ(first_value("PRAGMA user_version"), std::to_string(migrations::sqlite().back().number));
   EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
   open();
 }
@@ -127,7 +128,7 @@ TEST_F(SqliteStoreTest, PrintsTheSqlThatMakesAStore) {
   const auto store = open();
   store->apply_syncs(syncs(1));
   EXPECT_TRUE(store->find_sync_named("sync 0"));
-  EXPECT_EQ(first_value("PRAGMA user_version"), "2");
+  EXPECT_EQ(first_value("PRAGMA user_version"), std::to_string(migrations::sqlite().back().number));
 }
 
 TEST_F(SqliteStoreTest, LeavesNothingOfAMigrationThatFails) {
@@ -246,8 +247,12 @@ TEST_F(SqliteStoreTest, FindsJobsAndSyncsByIdInAnyCase) {
 TEST_F(SqliteStoreTest, FindsItsWayByIndex) {
   open();
   const std::vector<std::pair<std::string, std::string>> plans{
-      {"SELECT 1 FROM sync_state WHERE poll_at <= '2' ORDER BY poll_at LIMIT 5", "sync_state_to_poll"},
-      {"SELECT min(poll_at) FROM sync_state WHERE poll_at IS NOT NULL", "sync_state_to_poll"},
+      {"SELECT 1 FROM sync_state WHERE poll_at <= '2' AND queued_run_after IS NULL ORDER BY poll_at LIMIT 5",
+       "sync_state_to_poll (poll_at<?)"},
+      {"SELECT min(poll_at) FROM sync_state WHERE poll_at IS NOT NULL AND queued_run_after IS NULL",
+       "sync_state_to_poll"},
+      {"SELECT min(+poll_at) FROM sync_state WHERE queued_run_after > '2' AND poll_at IS NOT NULL",
+       "sync_state_to_poll_early (queued_run_after>?)"},
       {"SELECT min(waiting_at) FROM sync_state WHERE waiting_at IS NOT NULL", "sync_state_waiting"},
       {"SELECT min(lease_until) FROM sync_state WHERE lease_until IS NOT NULL", "sync_state_leased"},
       {"SELECT 1 FROM data_sync_jobs INDEXED BY data_sync_jobs_unnoticed WHERE status = 'pending' AND "

@@ -165,9 +165,12 @@ std::optional<Sync> SqliteStore::find_sync_named(const std::string& name) {
 }
 
 std::vector<Sync> SqliteStore::due_syncs(std::size_t limit) {
+  // Two halves, for an index each: most syncs have no job, and those whose job waits for its time are few.
   static const std::string sql = select_syncs(
-      "WHERE t.poll_at <= ?1 AND (t.queued_run_after IS NULL OR t.queued_run_after > ?1) ORDER BY t.poll_at "
-      "LIMIT ?2");
+      "WHERE t.sync_id IN (SELECT sync_id FROM (SELECT sync_id FROM sync_state WHERE poll_at <= ?1 "
+      "AND queued_run_after IS NULL ORDER BY poll_at LIMIT ?2) UNION ALL SELECT sync_id FROM (SELECT sync_id "
+      "FROM sync_state WHERE queued_run_after > ?1 AND +poll_at <= ?1 ORDER BY +poll_at LIMIT ?2)) "
+      "ORDER BY +t.poll_at LIMIT ?2");
   return read([&](Connection& connection) {
     Query query(connection, sql);
     query.bind(clock_.now(), limit);
@@ -196,9 +199,11 @@ void SqliteStore::forget_looks(const std::string& sync_id) {
 
 std::optional<Time> SqliteStore::next_due() {
   return read([&](Connection& connection) -> std::optional<Time> {
-    Query query(connection,
-                "SELECT min(poll_at) FROM sync_state WHERE poll_at IS NOT NULL "
-                "AND (queued_run_after IS NULL OR queued_run_after > ?1)");
+    Query query(
+        connection,
+        "SELECT min(poll_at) FROM (SELECT min(poll_at) AS poll_at FROM sync_state WHERE poll_at IS NOT NULL "
+        "AND queued_run_after IS NULL UNION ALL SELECT min(+poll_at) FROM sync_state "
+        "WHERE queued_run_after > ?1 AND poll_at IS NOT NULL)");
     query.bind(clock_.now()).step();
     if (query.is_null(0)) return std::nullopt;
     if (query.text(0).empty()) return clock_.now();  // never looked at
