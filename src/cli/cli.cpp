@@ -26,6 +26,7 @@ int execute(const Invocation& line, const Surroundings& with) {
     case Command::quarantine: return quarantine(line, with);
     case Command::resume: return resume(line, with);
     case Command::forget: return forget(line, with);
+    case Command::state: return state(line, with);
     case Command::migrate: return migrate(line, with);
   }
   throw Error(ErrorKind::bug, "a command without a function");

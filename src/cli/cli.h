@@ -44,6 +44,7 @@ int jobs(const Invocation& line, const Surroundings& with);
 int quarantine(const Invocation& line, const Surroundings& with);
 int resume(const Invocation& line, const Surroundings& with);
 int forget(const Invocation& line, const Surroundings& with);
+int state(const Invocation& line, const Surroundings& with);
 int migrate(const Invocation& line, const Surroundings& with);
 
 }  // namespace syncflow::cli

@@ -181,6 +181,24 @@ Examples:
   syncflow migrate --print
   syncflow migrate)");
   migrate->add_flag("--print", into.print, "Print the SQL, change nothing");
+
+  CLI::App* state =
+      add_command(app, into, Command::state, "state", "Moves everything from one store to another",
+                  R"(Positions, noted rows, quarantine, jobs and runs: in the other store the syncs go on
+where they stood, and read nothing again. `export` puts the syncs on hold, waits for the
+end of their runs and writes the file; then name the other store in the config, and
+`import`. Whatever goes wrong, a store holds all of it or nothing.
+
+Examples:
+  syncflow state export state.jsonl
+  syncflow state import state.jsonl
+
+Exit code: 0, 1 it failed, or the store keeps something for these syncs, 2 the config is
+           wrong, or the file is none.)");
+  state->add_option("ACTION", into.action, "export or import")
+      ->required()
+      ->check(CLI::IsMember({"export", "import"}));
+  state->add_option("FILE", into.file, "Where the state is written to, or read from")->required();
 }
 
 void add_general_options(CLI::App& app, Invocation& into) {

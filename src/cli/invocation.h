@@ -20,6 +20,7 @@ enum class Command {
   quarantine,
   providers,
   migrate,
+  state,
 };
 
 /// What the user typed, checked for form only.
@@ -37,10 +38,11 @@ struct Invocation {
   bool repair = false;                    ///< verify
   std::string name;                       ///< connection, sync or provider
   std::string table;                      ///< discover; empty: all
-  std::string action;                     ///< jobs: list, show, retry, cancel; providers: show or empty
-  std::string id;                         ///< jobs show, retry, cancel
-  std::string status;                     ///< jobs list; empty: all
-  std::size_t limit = 20;                 ///< jobs list, quarantine
+  std::string action;  ///< jobs: list, show, retry, cancel; providers: show or empty; state: export, import
+  std::string file;    ///< state
+  std::string id;      ///< jobs show, retry, cancel
+  std::string status;  ///< jobs list; empty: all
+  std::size_t limit = 20;  ///< jobs list, quarantine
 };
 
 /// What to print instead of doing anything: help, the version, or what is wrong with the line.

@@ -18,18 +18,6 @@ namespace {
 
 constexpr std::string_view kSqlite = "sqlite:";
 
-std::vector<Sync> all_syncs(Store& store) {
-  std::vector<Sync> all;
-  Page page;
-  page.limit = 1000;
-  do {
-    Listed<Sync> found = store.list_syncs(page);
-    std::move(found.items.begin(), found.items.end(), std::back_inserter(all));
-    page.cursor = found.next;
-  } while (!page.cursor.empty());
-  return all;
-}
-
 std::optional<Sync> with_id(Store& store, std::string id) {
   if (!is_uuid(id)) return std::nullopt;
   for (char& c : id)
@@ -91,6 +79,18 @@ ScratchStore::~ScratchStore() {
   store_.reset();
   std::error_code left_behind;  // in a temporary folder, where somebody else sweeps
   std::filesystem::remove_all(folder_, left_behind);
+}
+
+std::vector<Sync> all_syncs(Store& store) {
+  std::vector<Sync> all;
+  Page page;
+  page.limit = 1000;
+  do {
+    Listed<Sync> found = store.list_syncs(page);
+    std::move(found.items.begin(), found.items.end(), std::back_inserter(all));
+    page.cursor = found.next;
+  } while (!page.cursor.empty());
+  return all;
 }
 
 Sync sync_named(Store& store, const std::string& name) {

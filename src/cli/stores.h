@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/clock.h"
 #include "engine/definition.h"
@@ -37,6 +38,7 @@ class ScratchStore {
   std::unique_ptr<Store> store_;
 };
 
+std::vector<Sync> all_syncs(Store& store);
 /// The sync of that name or id. Throws Error(not_found) that names the nearest, and Error(bad_config) that names the ids
 /// when several teams have one of that name.
 Sync sync_named(Store& store, const std::string& name);

@@ -155,7 +155,8 @@ class OneRound {
     SyncReport& report = reports_[sync.id];
     report.sync = sync.name;
     // A person who runs a sync has mended what held it; deletes that wait for a person's word have not got it.
-    if (sync.hold && sync.hold->kind == kHoldBrake) return finish_held(sync);
+    if (sync.hold && (sync.hold->kind == kHoldBrake || sync.hold->kind == kMovedHold))
+      return finish_held(sync);
     if (sync.hold && sync.hold->kind != "removed") parts_.store.lift_hold(sync.id);
     bool wanted = ask != Ask::changes;
     Looked looked;

@@ -10,20 +10,6 @@
 namespace syncflow::postgresql_store {
 namespace {
 
-std::string acceptable(std::string_view text) {
-  std::string repaired = repaired_utf8(text);
-  for (std::size_t at; (at = repaired.find('\0')) != std::string::npos;)
-    repaired.replace(at, 1, "\xEF\xBF\xBD");
-  return repaired;
-}
-
-std::string lower(std::string_view text) {
-  std::string out = acceptable(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 std::uint64_t from_digits(std::string_view digits) {
   std::uint64_t number = 0;
   for (const char c : digits) {
@@ -35,8 +21,22 @@ std::uint64_t from_digits(std::string_view digits) {
 
 }  // namespace
 
+std::string plain_text(std::string_view text) {
+  std::string repaired = repaired_utf8(text);
+  for (std::size_t at; (at = repaired.find('\0')) != std::string::npos;)
+    repaired.replace(at, 1, "\xEF\xBF\xBD");
+  return repaired;
+}
+
+std::string id_text(std::string_view text) {
+  std::string out = plain_text(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
 Call& Call::text(std::string_view text) {
-  parameters_.emplace_back(acceptable(text));
+  parameters_.emplace_back(plain_text(text));
   return *this;
 }
 
@@ -46,7 +46,7 @@ Call& Call::null() {
 }
 
 Call& Call::id(std::string_view id) {
-  parameters_.emplace_back(lower(id));
+  parameters_.emplace_back(id_text(id));
   return *this;
 }
 
@@ -86,14 +86,14 @@ void Call::try_again(bool tells) {
 
 void append_text(std::string& out, std::string_view text) {
   out += '"';
-  for (const char c : acceptable(text)) {
+  for (const char c : plain_text(text)) {
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }
   out += '"';
 }
 
-void append_id(std::string& out, std::string_view id) { append_text(out, lower(id)); }
+void append_id(std::string& out, std::string_view id) { append_text(out, id_text(id)); }
 
 void append_bytes(std::string& out, std::string_view bytes) {
   out += R"("\\x)";

@@ -57,6 +57,9 @@ class Call {
   bool tried_ = false;
 };
 
+/// As the parameters of a Call: bytes that are no text of PostgreSQL are replaced, ids are in lower case.
+std::string plain_text(std::string_view text);
+std::string id_text(std::string_view id);
 void append_text(std::string& out, std::string_view text);
 void append_id(std::string& out, std::string_view id);
 void append_bytes(std::string& out, std::string_view bytes);

@@ -15,8 +15,8 @@
 namespace syncflow::postgresql_store {
 
 /// The store in a schema of a PostgreSQL database. Its members lie in postgresql_syncs.cpp, postgresql_jobs.cpp
-/// (the queue), postgresql_lists.cpp, postgresql_positions.cpp (and quarantine), postgresql_observation.cpp and postgresql_store.cpp
-/// (opening, calling, waiting, sweeping).
+/// (the queue), postgresql_lists.cpp, postgresql_positions.cpp (and quarantine), postgresql_observation.cpp,
+/// postgresql_state.cpp (export and import) and postgresql_store.cpp (opening, calling, waiting, sweeping).
 ///
 /// Each member is one statement, mostly a call of a function that the migrations install, so one transaction and one
 /// round trip. Where the connection is lost the statement is sent again on another one: what changes things finds
@@ -80,6 +80,8 @@ class PostgresqlStore : public Store {
   void ping() override;
   Observation observe() override;
   void sweep(Duration age) override;
+  void export_state(const std::function<void(const StateRow&)>& each) override;
+  void import_state(const std::function<std::optional<StateRow>()>& next) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override;
 

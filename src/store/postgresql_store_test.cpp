@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "core/uuid.h"
@@ -75,6 +76,20 @@ TEST_F(PostgresqlStoreTest, RefusesASchemaThatANewerProgramMade) {
   const std::string reason = refusal();
   EXPECT_NE(reason.find("9999"), std::string::npos) << reason;
   EXPECT_NE(reason.find("newer"), std::string::npos) << reason;
+}
+
+TEST_F(PostgresqlStoreTest, TakesOverFromSqliteAndGivesBack) {
+  const std::string folder = "/tmp/syncflow-" + random_uuid();
+  std::filesystem::create_directories(folder);
+  FakeClock clock(FakeClock::Sleep::waits);
+  const auto first = open_sqlite_store(folder + "/first.db", clock);
+  fill_with_everything(*first, clock, {sync("orders"), sync("people")});
+  const auto between = open_postgresql_store(url(), clock, StoreTime::clock);
+  import(*between, exported(*first));
+  const auto last = open_sqlite_store(folder + "/last.db", clock);
+  import(*last, exported(*between));
+  EXPECT_EQ(comparable(exported(*last)), comparable(exported(*first)));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(PostgresqlStoreTest, LeavesTablesOfAnotherProgramAlone) {

@@ -102,7 +102,7 @@ std::int64_t delete_some(Connection& connection, std::string_view table, std::st
 }  // namespace
 
 SqliteStore::SqliteStore(const std::string& file, Clock& clock)
-    : clock_(clock), writer_(file), readers_(file) {
+    : file_(file), clock_(clock), writer_(file), readers_(file) {
   writer_.use_alone([](Connection& connection) {
     {
       // One snapshot for all that is asked: another program may be making the store at this moment.

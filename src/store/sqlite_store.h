@@ -17,8 +17,8 @@
 namespace syncflow::sqlite_store {
 
 /// The store in one SQLite file (WAL, every commit synced). Its members lie in sqlite_syncs.cpp, sqlite_jobs.cpp,
-/// sqlite_queue.cpp (claims and leases), sqlite_runs.cpp, sqlite_positions.cpp, sqlite_quarantine.cpp and
-/// sqlite_observation.cpp and sqlite_store.cpp (opening, waiting, sweeping).
+/// sqlite_queue.cpp (claims and leases), sqlite_runs.cpp, sqlite_positions.cpp, sqlite_quarantine.cpp,
+/// sqlite_observation.cpp, sqlite_state.cpp (export and import) and sqlite_store.cpp (opening, waiting, sweeping).
 class SqliteStore : public Store {
  public:
   SqliteStore(const std::string& file, Clock& clock);
@@ -77,6 +77,8 @@ class SqliteStore : public Store {
   void ping() override;
   Observation observe() override;
   void sweep(Duration age) override;
+  void export_state(const std::function<void(const StateRow&)>& each) override;
+  void import_state(const std::function<std::optional<StateRow>()>& next) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override { return clock_; }
 
@@ -105,6 +107,7 @@ class SqliteStore : public Store {
   /// Empty: of all syncs.
   void forget_looks(const std::string& sync_id = "");
 
+  const std::string file_;
   Clock& clock_;
   Writer writer_;
   Readers readers_;

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "store/model.h"
 #include "store/observation.h"
+#include "store/state.h"
 
 namespace syncflow {
 
@@ -177,6 +178,13 @@ class Store {
   /// Forgets jobs and runs that finished longer than `age` ago, in several transactions. Each sync's last run stays:
   /// how it ended says whether what is known of the sync's rows can be trusted.
   virtual void sweep(Duration age) = 0;
+  /// Gives all that the store keeps, as one snapshot, in the order of `state_tables`, each row settled for its next
+  /// store. Throws Error(conflict) before the first row while a worker holds a lease. `each` must not call the store.
+  virtual void export_state(const std::function<void(const StateRow&)>& each) = 0;
+  /// Takes what `next` gives until it is empty, rows of one table behind each other in the order of `state_tables`,
+  /// beside what the store keeps already: all of it, or nothing when it throws, as `next` may. Throws Error(conflict)
+  /// when the store keeps positions or runs of a sync that comes in.
+  virtual void import_state(const std::function<std::optional<StateRow>()>& next) = 0;
   /// Waits until `claim` may give something, `timeout` has passed or a stop is asked for. What other processes
   /// insert is seen within a second.
   virtual void wait_for_jobs(Duration timeout, std::stop_token stop,

@@ -16,6 +16,7 @@ void StoreContract::SetUp() {
   link_store_lease_contract();
   link_store_position_contract();
   link_store_observation_contract();
+  link_store_state_contract();
   link_store_thread_contract();
   harness_ = GetParam().make();
   if (!harness_) GTEST_SKIP() << GetParam().name << " is not there";

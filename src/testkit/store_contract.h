@@ -76,6 +76,17 @@ class StoreClaimContract : public StoreContract {};
 class StoreLeaseContract : public StoreContract {};
 class StorePositionContract : public StoreContract {};
 class StoreObservationContract : public StoreContract {};
+class StoreStateContract : public StoreContract {
+ protected:
+  void SetUp() override {
+    StoreContract::SetUp();
+    if (!harness_) return;
+    other_harness_ = GetParam().make();
+    other_ = other_harness_->open(clock_);
+  }
+  std::unique_ptr<StoreHarness> other_harness_;
+  std::unique_ptr<Store> other_;  ///< empty, of the same kind
+};
 class StoreThreadContract : public StoreContract {
  protected:
   /// Lets many threads ask for and work on syncs of stores that share their storage (`store_` is one of them).
@@ -105,6 +116,7 @@ std::string store_case_name(const ::testing::TestParamInfo<StoreCase>& each);
   SYNCFLOW_STORE_SUITE(prefix, StoreLeaseContract, __VA_ARGS__);       \
   SYNCFLOW_STORE_SUITE(prefix, StorePositionContract, __VA_ARGS__);    \
   SYNCFLOW_STORE_SUITE(prefix, StoreObservationContract, __VA_ARGS__); \
+  SYNCFLOW_STORE_SUITE(prefix, StoreStateContract, __VA_ARGS__);       \
   SYNCFLOW_STORE_SUITE(prefix, StoreThreadContract, __VA_ARGS__)
 
 /// Pull the suite's other sources out of the library.
@@ -113,6 +125,15 @@ void link_store_claim_contract();
 void link_store_lease_contract();
 void link_store_position_contract();
 void link_store_observation_contract();
+void link_store_state_contract();
 void link_store_thread_contract();
+
+/// All that the store gives.
+std::vector<StateRow> exported(Store& store);
+void import(Store& store, const std::vector<StateRow>& rows);
+/// The rows as texts in one order, without what is each store's own: epochs and numbers of mappings.
+std::vector<std::string> comparable(std::vector<StateRow> rows);
+/// Puts something of every kind into an empty store: positions, row states, key sets, quarantine, holds, jobs, runs.
+void fill_with_everything(Store& store, FakeClock& clock, const std::vector<Sync>& syncs);
 
 }  // namespace syncflow::testkit
