@@ -41,7 +41,7 @@ class UnderLoad : public ManyProcesses {
         "d.id) x",
         began);
     services.front().process.wait_until(
-        "every sync has had its turns", [&] { return std::stoi(store_->value(fewest)) >= turns; }, 150s);
+        "every sync has had its turns", [&] { return std::stoi(store_->value(fewest)) >= turns; }, 400s);
     writer.request_stop();
     writer.join();
     for (Service& service : services) EXPECT_EQ(service.stop(), Exit{0});
