@@ -49,14 +49,6 @@ class CutNetwork : public TwoTables {
     add_tags(1, 20);
   }
 
-  /// Changes for a run that needs several batches.
-  void change(int round) {
-    rename_items(fmt::format("id % 5 = {}", round % 5), fmt::format("round {}", round));
-    add_items(1000 + 100 * round, 60, std::string(90, 'x'));
-    add_tags(1000 + 10 * round, 5);
-    remove_tag(round + 1);
-  }
-
   /// A run that may be hit. One that was says where, and what happened; whether it was.
   bool run_hit() {
     const Finished finished = run({"run", "--json"});

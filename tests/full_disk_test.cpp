@@ -156,6 +156,69 @@ TEST_F(FullDisk, OfTheStoreIsOutlivedByTheService) {
   expect_to_go_on();
 }
 
+/// Keys that fill more than what is kept of them in memory.
+class FullTemporaryFolder : public FullDisk {
+ protected:
+  void SetUp() override {
+    FullDisk::SetUp();
+    if (IsSkipped()) return;
+    source_database_ = make_database(System::sqlite, folder(), "source.db");
+    destination_database_ = make_database(System::sqlite, folder(), "destination.db");
+    source_ = source_database_->log_in();
+    destination_ = destination_database_->log_in();
+    source_->execute(
+        "CREATE TABLE notes (code TEXT NOT NULL PRIMARY KEY, body TEXT, updated_at TIMESTAMP);"
+        "CREATE INDEX notes_by_change ON notes(updated_at, code);"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)"
+        "INSERT INTO notes SELECT printf('%0120d', i), 'text', strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM n");
+    write_config(fmt::format(R"(version: 1
+store: sqlite:store.db
+connections:
+  here: {}
+  there: {}
+syncs:
+  - name: all
+    source: here
+    destination: there
+    tables:
+      - {{source: notes, destination: notes, strategy: cursor, cursor: updated_at, deletes: hard,
+          brake: {{share: 100%}}}}
+)",
+                             source_database_->connection(), destination_database_->connection()));
+    run_syncs();
+    source_->execute("DELETE FROM notes WHERE code > printf('%0120d', 100)");
+    // Not in an hour: now both sides' keys are compared.
+    log_in_to_sqlite((folder() / "store.db").string())
+        ->execute("UPDATE sync_mappings SET reconciled_at = NULL");
+    environment["TMPDIR"] = disk_->folder().string();
+    disk_->fill();
+  }
+
+  auto says_what_is_full() const {
+    return AllOf(HasSubstr(disk_->folder().string()), HasSubstr("No space left"),
+                 HasSubstr("make room there"));
+  }
+};
+
+TEST_F(FullTemporaryFolder, EndsAComparisonWithASentence) {
+  const Finished finished = run({"verify", "--sync", "all", "--json"});
+  EXPECT_EQ(finished.exit, (Exit{1, 0})) << finished;
+  EXPECT_THAT(finished.err, says_what_is_full()) << finished;
+}
+
+TEST_F(FullTemporaryFolder, IsWaitedForAndNothingIsDeletedBefore) {
+  Process process = start({"run", "--json"});
+  process.wait_for_line("A sync will be tried again.");
+  EXPECT_THAT(process.err(), says_what_is_full());
+  EXPECT_EQ(destination_->value("SELECT count(*) FROM notes"), "12000");
+  disk_->make_room();
+  EXPECT_EQ(process.wait(), (Exit{0, 0})) << process.story();
+  EXPECT_EQ(destination_->value("SELECT count(*) FROM notes"), "100");
+  const Finished verified = run({"verify", "--sync", "all"});
+  EXPECT_EQ(verified.exit, (Exit{0, 0})) << verified;
+  expect_quiet();
+}
+
 TEST_F(FullDisk, OfAPostgresqlTablespaceIsNamed) {
   if (!PostgresqlServer::obstacle().empty()) GTEST_SKIP() << PostgresqlServer::obstacle();
   std::filesystem::permissions(folder(), std::filesystem::perms(0711));

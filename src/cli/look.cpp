@@ -248,6 +248,37 @@ std::string in_words(const Provider& provider) {
                      in_columns(options));
 }
 
+// --- check ---
+
+/// A server that only lets us read is good for a source.
+void require_writable(const Config& config, const std::string& connection, const Access& access) {
+  if (access.takes_no_writes.empty()) return;
+  for (const SyncDefinition& sync : config.syncs)
+    if (sync.destination == connection)
+      throw Error(ErrorKind::unavailable,
+                  fmt::format("connection {} is the destination of sync {}, and the server {}", connection,
+                              sync.name, access.takes_no_writes));
+}
+
+void show(const Access& access, const Invocation& line, std::ostream& out) {
+  if (line.json) {
+    boost::json::array can(access.can.begin(), access.can.end());
+    boost::json::array warnings(access.warnings.begin(), access.warnings.end());
+    out << to_json_text(boost::json::object{{"connection", line.name},
+                                            {"system", access.system},
+                                            {"user", access.user},
+                                            {"can", std::move(can)},
+                                            {"warnings", std::move(warnings)}})
+        << "\n";
+    return;
+  }
+  // What may do nothing there has not come in: a file that is yet to be made.
+  out << fmt::format("{}: {}{}{}\n", line.name, access.can.empty() ? "" : "logged in to ", access.system,
+                     access.user.empty() ? "" : " as " + access.user);
+  for (const std::string& right : access.can) out << "  can: " << right << "\n";
+  for (const std::string& warning : access.warnings) out << "  warning: " << warning << "\n";
+}
+
 }  // namespace
 
 int validate(const Invocation& line, const Surroundings& with) {
@@ -267,22 +298,8 @@ int check(const Invocation& line, const Surroundings& with) {
   const Config config = with.load_config(line.config_file, line.env_file);
   const Access access =
       on_connection(config, line, with, [](Connection& connection) { return connection.check(); });
-  if (line.json) {
-    boost::json::array can(access.can.begin(), access.can.end());
-    boost::json::array warnings(access.warnings.begin(), access.warnings.end());
-    with.out << to_json_text(boost::json::object{{"connection", line.name},
-                                                 {"system", access.system},
-                                                 {"user", access.user},
-                                                 {"can", std::move(can)},
-                                                 {"warnings", std::move(warnings)}})
-             << "\n";
-    return 0;
-  }
-  // What may do nothing there has not come in: a file that is yet to be made.
-  with.out << fmt::format("{}: {}{}{}\n", line.name, access.can.empty() ? "" : "logged in to ", access.system,
-                          access.user.empty() ? "" : " as " + access.user);
-  for (const std::string& right : access.can) with.out << "  can: " << right << "\n";
-  for (const std::string& warning : access.warnings) with.out << "  warning: " << warning << "\n";
+  show(access, line, with.out);
+  require_writable(config, line.name, access);
   return 0;
 }
 

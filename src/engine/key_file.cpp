@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <queue>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -22,14 +23,27 @@ constexpr std::size_t kReadBytes = 64u << 10;
 /// What a key costs in memory besides its bytes, roughly.
 constexpr std::size_t kKeyOverhead = 64;
 
+std::filesystem::path folder() {
+  std::error_code missing;
+  std::filesystem::path found = std::filesystem::temp_directory_path(missing);
+  if (missing)
+    throw Error(
+        ErrorKind::unavailable,
+        fmt::format("the folder for temporary files cannot be used: {}; TMPDIR names it", missing.message()));
+  return found;
+}
+
 [[noreturn]] void fail(const char* what) {
+  const int reason = errno;
+  const bool full = reason == ENOSPC || reason == EDQUOT;
   throw Error(ErrorKind::unavailable,
-              fmt::format("a temporary file for keys in {} could not be {}: {}",
-                          std::filesystem::temp_directory_path().string(), what, std::strerror(errno)));
+              fmt::format("a temporary file for keys in {} could not be {}: {}{}", folder().string(), what,
+                          std::strerror(reason),
+                          full ? " (make room there, or let TMPDIR name a folder that has some)" : ""));
 }
 
 int nameless_file() {
-  std::string path = (std::filesystem::temp_directory_path() / "syncflow-keys-XXXXXX").string();
+  std::string path = (folder() / "syncflow-keys-XXXXXX").string();
   const int file = mkostemp(path.data(), O_CLOEXEC);
   if (file < 0) fail("made");
   unlink(path.c_str());

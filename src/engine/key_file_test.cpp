@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <random>
+
+#include "core/error.h"
 
 namespace syncflow {
 namespace {
@@ -62,6 +65,23 @@ TEST(KeyFile, HoldsMoreThanMemoryIsKeptFor) {
     }
     EXPECT_EQ(keys->next(), nullptr);
   }
+}
+
+TEST(KeyFile, IsTriedAgainWhenTheFolderForTemporaryFilesIsMissing) {
+  const char* const before = std::getenv("TMPDIR");
+  const std::string kept = before ? before : "";
+  ::setenv("TMPDIR", "/no/such/folder", 1);
+  const std::string much(2u << 20, 'x');
+  KeyFile file;
+  try {
+    file.add(std::vector{Value::text(much)});
+    ADD_FAILURE() << "it was written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::unavailable);
+    EXPECT_NE(std::string(error.what()).find("TMPDIR names it"), std::string::npos) << error.what();
+  }
+  if (before) ::setenv("TMPDIR", kept.c_str(), 1);
+  else ::unsetenv("TMPDIR");
 }
 
 TEST(KeySorter, SortsInPiecesAsItWouldAtOnce) {

@@ -18,6 +18,16 @@ constexpr std::size_t kLookBytes = 2u << 20;
 constexpr Duration kQuarantineWait = 1min;
 constexpr Duration kLongestQuarantineWait = 1h;
 
+/// What the store answers.
+template <typename Ask>
+auto from_store(const Ask& ask) {
+  try {
+    return ask();
+  } catch (const Error& error) {
+    throw StoreTrouble(error);
+  }
+}
+
 /// Looks at one mapping.
 class Look {
  public:
@@ -31,10 +41,10 @@ class Look {
         stop_(std::move(stop)) {}
 
   bool changed() {
-    const auto state = parts_.store.find_mapping(sync_.id, mapping_.name());
+    const auto state = from_store([&] { return parts_.store.find_mapping(sync_.id, mapping_.name()); });
     if (!state || state->position.empty()) return true;
     if (state->fingerprint_data != data_fingerprint(sync_, mapping_)) return true;
-    if (quarantine_is_due()) return true;
+    if (from_store([&] { return quarantine_is_due(); })) return true;
     const TablePlan plan = planned();
     strategy_ = plan.source.strategy;
     if (is_reconciliation_due(mapping_, strategy_, *state, parts_.store.clock().now())) return true;
@@ -82,9 +92,11 @@ class Look {
   /// Reads from the position to the end. True: every row is as it was applied, none is missing, and the
   /// position stands at the end now.
   bool all_applied(Source& source, const MappingState& state, bool diff) {
-    RowTracker tracker(parts_.store, sync_.id, mapping_.name(),
-                       diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window,
-                       RowTracker::Trust::certain, state.generation);
+    const auto keeps = diff ? RowTracker::Keeps::every_row_with_its_key : RowTracker::Keeps::window;
+    RowTracker tracker = from_store([&] {
+      return RowTracker(parts_.store, sync_.id, mapping_.name(), keeps, RowTracker::Trust::certain,
+                        state.generation);
+    });
     Mapper mapper(mapping_, source.schema());
     source.open(state.position);
     for (;;) {
@@ -109,7 +121,8 @@ class Look {
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "asked to stop");
       if (!caught_up) continue;
       if (diff) return !has_newly_missing(tracker);
-      return parts_.store.commit_look(sync_.id, mapping_.name(), state.position, resume);
+      return from_store(
+          [&] { return parts_.store.commit_look(sync_.id, mapping_.name(), state.position, resume); });
     }
   }
 
@@ -123,9 +136,10 @@ class Look {
   /// The row as the destination refused it, if the key waits in quarantine, by a schedule of its own.
   std::optional<RowHash> in_quarantine(const Key& key) {
     if (!quarantine_) {
+      const auto waiting =
+          from_store([&] { return parts_.store.quarantine_of(sync_.id, mapping_.name(), kMostQuarantine); });
       quarantine_.emplace();
-      for (const QuarantinedRow& row : parts_.store.quarantine_of(sync_.id, mapping_.name(), kMostQuarantine))
-        quarantine_->emplace(row.key.to_json(), row.row_hash);
+      for (const QuarantinedRow& row : waiting) quarantine_->emplace(row.key.to_json(), row.row_hash);
     }
     const auto found = quarantine_->find(key.to_json());
     return found == quarantine_->end() ? std::nullopt : std::optional(found->second);
@@ -175,7 +189,7 @@ Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& 
   const SyncDefinition definition = definition_from_json(sync.definition, parts.config.variables);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
-  looked.changed = !left_nothing_unnoted(parts.store, sync.id, "");
+  looked.changed = from_store([&] { return !left_nothing_unnoted(parts.store, sync.id, ""); });
   if (looked.changed) return looked;
   for (const TableMapping& mapping : definition.tables) {
     Look look(parts, plans, definition, mapping, *connection, stop);

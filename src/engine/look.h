@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 
+#include "core/error.h"
 #include "engine/sync_run.h"
 #include "engine/table_plan.h"
 
@@ -28,6 +29,12 @@ class PlanCache {
   std::chrono::steady_clock::time_point tidied_;
 };
 
+/// A failure of the store during a look: it says nothing of the source.
+class StoreTrouble : public Error {
+ public:
+  explicit StoreTrouble(const Error& error) : Error(error) {}
+};
+
 /// What a look at a sync's sources found.
 struct Looked {
   bool changed = false;
@@ -39,7 +46,8 @@ struct Looked {
 /// Whether a sync has anything to do, without a job and without writing to its destination.
 ///
 /// One cheap look-up for each mapping; where that says `perhaps`, the overlap is read and compared with what
-/// was applied last, and the position moves on when all of it was. Throws Error.
+/// was applied last, and the position moves on when all of it was. Throws Error, and StoreTrouble where it was the
+/// store that failed.
 Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& sync, std::stop_token stop);
 
 }  // namespace syncflow

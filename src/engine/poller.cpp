@@ -253,7 +253,8 @@ void Poller::look_at(const Looking& looking, const std::stop_token& stop) {
       return note_failure(
           sync, Error(ErrorKind::unavailable, "the look took longer than five minutes and was ended"), began,
           false);
-    note_failure(sync, error, began, !has_looked);
+    const bool of_store = dynamic_cast<const StoreTrouble*>(&error) != nullptr;
+    note_failure(sync, error, began, !has_looked && !of_store);
   } catch (const std::exception& error) {
     note_failure(sync, Error(ErrorKind::bug, fmt::format("an invariant broke: {}", error.what())), began,
                  false);

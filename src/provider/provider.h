@@ -43,6 +43,9 @@ struct Access {
   std::vector<std::string> can;  ///< "read other sessions' transaction starts: late commits are seen exactly"
   std::vector<std::string>
       warnings;  ///< "no right PROCESS: a transaction open longer than 15 minutes can be missed; GRANT PROCESS …"
+  /// Why nothing can be written there, to complete "the server …": "is a replica and …"; empty: nothing stands in
+  /// the way in general.
+  std::string takes_no_writes;
 };
 
 /// A field that the `cursor` strategy could read by.

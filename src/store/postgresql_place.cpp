@@ -12,13 +12,12 @@
 namespace syncflow::postgresql_store {
 namespace {
 
-using namespace std::chrono_literals;
-
-/// How long the client waits for any answer of the store's own short statements.
-constexpr auto kPatience = 40s;
 /// Of the server: shorter than the client's patience, so that what ends is known to have ended. A stranger's open
 /// transaction may hold a row that we need.
-constexpr const char* kLimits = "SET lock_timeout = '20s'; SET statement_timeout = '35s'";
+std::string limits(std::chrono::milliseconds patience) {
+  return fmt::format("SET lock_timeout = {}; SET statement_timeout = {}", patience.count() / 2,
+                     patience.count() * 7 / 8);
+}
 
 libpq::Tls parse_sslmode(const std::string& mode) {
   if (mode == "disable") return libpq::Tls::disable;
@@ -30,25 +29,25 @@ libpq::Tls parse_sslmode(const std::string& mode) {
                   shortened(mode)));
 }
 
-std::chrono::seconds parse_seconds(const std::string& text) {
+std::chrono::seconds parse_seconds(const std::string& name, const std::string& text) {
   int seconds = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (problem != std::errc() || end != text.data() + text.size() || seconds < 1)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("connect_timeout={} is no number of seconds", shortened(text)));
+    throw Error(ErrorKind::bad_config, fmt::format("{}={} is no number of seconds", name, shortened(text)));
   return std::chrono::seconds(seconds);
 }
 
 void take_parameter(const std::string& name, const std::string& value, Place& place) {
   static const std::vector<std::string> known = {
-      "application_name", "channel_binding", "connect_timeout", "options",
-      "schema",           "sslmode",         "sslrootcert",     "target_session_attrs"};
+      "application_name", "channel_binding", "connect_timeout",     "options", "schema", "silence_timeout",
+      "sslmode",          "sslrootcert",     "target_session_attrs"};
   libpq::Target& target = place.target;
   if (name == "sslmode") target.tls = parse_sslmode(value);
   else if (name == "sslrootcert") target.ca_file = value;
   else if (name == "schema") place.schema = value;
   else if (name == "application_name") target.application_name = value;
-  else if (name == "connect_timeout") target.connect_timeout = parse_seconds(value);
+  else if (name == "connect_timeout") target.connect_timeout = parse_seconds(name, value);
+  else if (name == "silence_timeout") place.patience = parse_seconds(name, value);
   else if (name == "options" || name == "channel_binding" || name == "target_session_attrs")
     target.more[name] = value;
   else
@@ -91,8 +90,8 @@ Place parse_place(const std::string& url) {
 
 std::unique_ptr<libpq::Session> connect(const Place& place, std::stop_token stop) {
   auto session = std::make_unique<libpq::Session>(place.target, std::move(stop));
-  session->set_patience(kPatience);
-  std::string settings = kLimits;
+  session->set_patience(place.patience);
+  std::string settings = limits(place.patience);
   if (!place.schema.empty()) settings += "; SET search_path = " + libpq::quoted(place.schema);
   session->execute(settings);
   return session;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -12,6 +13,8 @@ namespace syncflow::postgresql_store {
 struct Place {
   libpq::Target target;
   std::string schema;  ///< empty: the first of the search path
+  /// How long the client waits for any answer of the store's own short statements.
+  std::chrono::milliseconds patience{40'000};
 };
 
 /// Throws Error(bad_config) that names what is wrong with the URL, never its password.

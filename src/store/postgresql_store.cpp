@@ -25,9 +25,9 @@ constexpr Duration kLookInterval = 1s;
 
 PostgresqlStore::PostgresqlStore(Place place, Clock& clock, StoreTime time)
     : clock_(clock), time_(time), sessions_(std::move(place)), server_clock_(clock) {
-  Sessions::Lent session = sessions_.lend();
-  migrate(*session);
-  if (time_ == StoreTime::server) server_clock_.follow(*session);
+  // On a session of its own: an upgrade may be waited for longer than anything else, and that lasts with the session.
+  migrate(*connect(sessions_.place()));
+  if (time_ == StoreTime::server) server_clock_.follow(*sessions_.lend());
 }
 
 PostgresqlStore::~PostgresqlStore() = default;
@@ -60,7 +60,8 @@ libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
       if (error.kind() != ErrorKind::unavailable || tries == kTries ||
           clock_.monotonic() - began > kLongestTrying)
         throw;
-      log::debug("The store's connection was lost; trying again.", {{"error", error.what()}});
+      const auto tell = tries == 1 ? log::warn : log::debug;
+      tell("The store did not answer a call; trying again.", {{"error", error.what()}});
     }
     if (sent) call.try_again(retry == Retry::told);
     sessions_.drop_idle();

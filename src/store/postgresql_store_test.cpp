@@ -233,6 +233,32 @@ TEST_F(PostgresqlStoreTest, GoesOnAfterItsConnectionsWereCut) {
   EXPECT_TRUE(store->claim("worker", 30s));
 }
 
+TEST_F(PostgresqlStoreTest, IsTriedAgainWhenItsServerTakesNoWritesForAWhile) {
+  const auto store = open();
+  store->apply_syncs({sync("a")});
+  // As when another server takes over: its sessions end, and new ones may only read.
+  database_->run("ALTER DATABASE " + database_->name() + " SET default_transaction_read_only = on");
+  database_->run(
+      "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND "
+      "pid <> pg_backend_pid()");
+  try {
+    store->enqueue(sync("a").id, Trigger::manual);
+    ADD_FAILURE() << "a job was asked for";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::unavailable) << error.what();
+    EXPECT_NE(std::string(error.what()).find("25006"), std::string::npos) << error.what();
+  }
+  database_->run("ALTER DATABASE " + database_->name() + " RESET default_transaction_read_only");
+  EXPECT_TRUE(store->enqueue(sync("a").id, Trigger::manual).created);
+}
+
+TEST_F(PostgresqlStoreTest, TakesSecondsForASilenceTimeout) {
+  open("?silence_timeout=2")->apply_syncs({sync("a")});
+  EXPECT_NO_THROW(check_postgresql_store(url("?silence_timeout=2")));
+  for (const char* wrong : {"0", "-1", "soon", "2s"})
+    EXPECT_THROW(check_postgresql_store(url(std::string("?silence_timeout=") + wrong)), Error) << wrong;
+}
+
 /// The functions when their answer was lost, and the same call comes again.
 TEST_F(PostgresqlStoreTest, FindsWhatAFirstTryDid) {
   const auto store = open();

@@ -45,6 +45,9 @@ std::unique_ptr<Session> log_in_to_postgresql(const std::string& url);
 void copy_into_postgresql(Session& session, const std::string& target, const std::string& lines);
 enum class Flavour { mysql, mariadb };
 std::unique_ptr<Database> make_mysql_database(Flavour flavour);
+/// On the server of this URL.
+std::unique_ptr<Database> make_mysql_database(const std::string& server);
+std::unique_ptr<Session> log_in_to_mysql(const std::string& url);
 /// A file in `folder`.
 std::unique_ptr<Database> make_sqlite_database(const std::string& folder, const std::string& name);
 /// A file that belongs to somebody else.

@@ -81,7 +81,7 @@ class MysqlSession final : public Session {
 
 class MysqlDatabase final : public Database {
  public:
-  explicit MysqlDatabase(const char* variable) : server_(url_of(variable)), name_(unique_name()) {
+  explicit MysqlDatabase(std::string server) : server_(std::move(server)), name_(unique_name()) {
     MysqlSession(server_).execute("CREATE DATABASE " + name_);
   }
   ~MysqlDatabase() override {
@@ -107,7 +107,15 @@ class MysqlDatabase final : public Database {
 }  // namespace
 
 std::unique_ptr<Database> make_mysql_database(Flavour flavour) {
-  return std::make_unique<MysqlDatabase>(flavour == Flavour::mysql ? kMysqlUrl : kMariadbUrl);
+  return make_mysql_database(url_of(flavour == Flavour::mysql ? kMysqlUrl : kMariadbUrl));
+}
+
+std::unique_ptr<Database> make_mysql_database(const std::string& server) {
+  return std::make_unique<MysqlDatabase>(server);
+}
+
+std::unique_ptr<Session> log_in_to_mysql(const std::string& url) {
+  return std::make_unique<MysqlSession>(url);
 }
 
 }  // namespace syncflow::tests

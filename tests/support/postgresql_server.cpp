@@ -1,99 +1,148 @@
 #include "support/postgresql_server.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <chrono>
 #include <csignal>
-#include <cstdint>
-#include <cstring>
 #include <fstream>
 #include <stdexcept>
+
+#include "support/server_account.h"
+
 namespace syncflow::tests {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr const char* kPrograms = "/usr/lib/postgresql/15/bin/";
-constexpr uid_t kNobody = 65534;
+/// Its shared memory is let go of when the last of its processes has noticed that it was killed.
+constexpr auto kLongestStart = 60s;
 
-/// The server refuses root, and shall not outlive the test, however that ends.
-std::vector<std::string> as_server(std::vector<std::string> command) {
-  if (::geteuid() != 0) return command;
-  const std::string id = std::to_string(kNobody);
-  command.insert(command.begin(),
-                 {"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--pdeathsig=QUIT", "--"});
-  return command;
+std::string program(const char* name) { return std::string(kPrograms) + name; }
+
+void run_to_its_end(std::vector<std::string> command, const std::filesystem::path& folder, const char* name) {
+  Process process({as_server(std::move(command), "QUIT"), folder, name, {}});
+  if (process.wait() != Exit{0, 0}) throw std::runtime_error(process.story());
 }
 
-bool knows_nobody() {
-  std::ifstream map("/proc/self/uid_map");
-  for (std::uint64_t inside = 0, outside = 0, count = 0; map >> inside >> outside >> count;)
-    if (inside <= kNobody && kNobody < inside + count) return true;
-  return false;
-}
-
-/// The cluster, and the server that runs on it.
-Process started(const std::filesystem::path& folder, const PostgresqlServer::Network& network) {
-  const std::string programs = kPrograms;
+void make_cluster(const std::filesystem::path& folder, const PostgresqlServer::Network& network) {
   const std::string data = folder / "data";
-  Process initdb({as_server({programs + "initdb", "-D", data, "-U", "postgres", "--auth=trust",
-                             "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"}),
-                  folder,
-                  "initdb",
-                  {}});
-  if (initdb.wait() != Exit{0, 0}) throw std::runtime_error(initdb.story());
+  run_to_its_end({program("initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8",
+                  "--locale=C.UTF-8", "--no-sync"},
+                 folder, "initdb");
   if (!network.trusts.empty())
     std::ofstream(data + "/pg_hba.conf", std::ios::app) << "host all all " << network.trusts << " trust\n";
-  std::vector<std::string> command = as_server(
-      {programs + "postgres", "-D", data, "-c", "listen_addresses=" + network.address, "-c",
-       "unix_socket_directories=" + folder.string(), "-c", "fsync=off", "-c", "shared_buffers=8MB"});
-  command.insert(command.begin(), network.enter.begin(), network.enter.end());
-  return Process({std::move(command), folder, "postgres", {}});
 }
 
 }  // namespace
 
-std::string PostgresqlServer::obstacle() {
-  if (!std::filesystem::exists(std::string(kPrograms) + "initdb"))
-    return fmt::format("PostgreSQL's programs are not in {}", kPrograms);
-  if (::geteuid() == 0 && !knows_nobody())
-    return "root of a user namespace without other users cannot start PostgreSQL, which refuses root";
+const char* name_of(PostgresqlServer::Stop how) {
+  switch (how) {
+    case PostgresqlServer::Stop::fast: return "fast";
+    case PostgresqlServer::Stop::immediate: return "immediate";
+    case PostgresqlServer::Stop::killed: return "killed";
+  }
   return "";
 }
 
-PostgresqlServer::PostgresqlServer(const std::filesystem::path& folder, const Network& network)
-    : folder_(made_folder(folder)), process_(started(folder_, network)) {
-  process_.wait_until("a login", [this] {
-    try {
-      log_in_to_postgresql(url());
-      return true;
-    } catch (const std::runtime_error&) {
-      return false;  // it is not there yet; wait_until tells its log when it never comes
-    }
-  });
+std::string PostgresqlServer::obstacle() {
+  if (!std::filesystem::exists(program("initdb")))
+    return fmt::format("PostgreSQL's programs are not in {}", kPrograms);
+  return server_account_obstacle();
+}
+
+PostgresqlServer::PostgresqlServer(const std::filesystem::path& folder, Network network)
+    : folder_(made_folder(folder)), network_(std::move(network)) {
+  make_cluster(folder_, network_);
+  start();
+}
+
+PostgresqlServer::PostgresqlServer(const std::filesystem::path& folder, const PostgresqlServer& primary)
+    : folder_(made_folder(folder)) {
+  run_to_its_end({program("pg_basebackup"), "-h", primary.folder_, "-U", "postgres", "-D", folder_ / "data",
+                  "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"},
+                 folder_, "basebackup");
+  start();
 }
 
 PostgresqlServer::~PostgresqlServer() {
+  if (!process_) return;
   try {
-    process_.signal(SIGQUIT);  // killed outright it would leave its shared memory behind
-    process_.wait();
+    stop(Stop::immediate);  // killed outright it would leave its shared memory behind
   } catch (const std::exception& problem) {
     fmt::print(stderr, "PostgreSQL did not stop: {}\n", problem.what());
   }
 }
 
-std::string PostgresqlServer::url() const {
+void PostgresqlServer::stop(Stop how) {
+  process_->signal(how == Stop::fast ? SIGINT : how == Stop::immediate ? SIGQUIT : SIGKILL);
+  process_->wait();
+  process_.reset();
+}
+
+void PostgresqlServer::start() {
+  const auto give_up = std::chrono::steady_clock::now() + kLongestStart;
+  std::vector<std::string> command = as_server(
+      {program("postgres"), "-D", folder_ / "data", "-c", "listen_addresses=" + network_.address, "-c",
+       "unix_socket_directories=" + folder_.string(), "-c", "fsync=off", "-c", "shared_buffers=8MB"},
+      "QUIT");
+  command.insert(command.begin(), network_.enter.begin(), network_.enter.end());
+  for (;;) {
+    process_.emplace(Launch{command, folder_, "postgres", {}});
+    if (comes_up()) return;
+    if (std::chrono::steady_clock::now() >= give_up) throw std::runtime_error(process_->story());
+  }
+}
+
+/// False: it ended by itself.
+bool PostgresqlServer::comes_up() {
+  bool takes_logins = false;
+  process_->wait_until(
+      "a login",
+      [&] {
+        try {
+          log_in_to_postgresql(url());
+          takes_logins = true;
+        } catch (const std::runtime_error&) {
+          // It is not there yet; wait_until tells its log when it never comes.
+        }
+        return takes_logins || !process_->running();
+      },
+      kLongestStart);
+  return takes_logins;
+}
+
+void PostgresqlServer::demote() {
+  stop(Stop::fast);
+  std::ofstream(folder_ / "data" / "standby.signal") << std::flush;
+  start();
+}
+
+void PostgresqlServer::promote() {
+  if (value("SELECT pg_promote()") != "t") throw std::runtime_error(process_->story());
+}
+
+void PostgresqlServer::catch_up_with(const PostgresqlServer& primary) {
+  const std::string written = primary.value("SELECT pg_current_wal_lsn()");
+  process_->wait_until("all is replayed", [&] {
+    return value(fmt::format("SELECT pg_last_wal_replay_lsn() >= '{}'", written)) == "t";
+  });
+}
+
+std::string PostgresqlServer::value(const std::string& sql) const {
+  return log_in_to_postgresql(url())->value(sql);
+}
+
+std::string PostgresqlServer::url(const std::string& database) const {
   std::string host;
   for (const char c : folder_.string()) host += c == '/' ? "%2F" : std::string(1, c);
-  return fmt::format("postgresql://postgres@{}/postgres", host);
+  return fmt::format("postgresql://postgres@{}/{}", host, database);
 }
 
 std::unique_ptr<Database> PostgresqlServer::make_database() const { return make_postgresql_database(url()); }
 
 std::string PostgresqlServer::made_folder(const std::filesystem::path& folder) {
-  std::filesystem::create_directory(folder);
-  if (::geteuid() == 0 && ::chown(folder.c_str(), kNobody, kNobody) != 0)
-    throw std::runtime_error(fmt::format("giving {} away: {}", folder.string(), std::strerror(errno)));
-  return folder;
+  return folder_for_server(folder);
 }
 
 }  // namespace syncflow::tests

@@ -129,14 +129,29 @@ void TwoTables::add_tags(int first, int count) {
 
 void TwoTables::remove_tag(int tag) { source_->execute(fmt::format("DELETE FROM tags WHERE tag = {}", tag)); }
 
-void TwoTables::expect_equal() {
-  EXPECT_EQ(difference(canonical(*source_database_, *source_, "items", kItemColumns, 1),
-                       canonical(*destination_database_, *destination_, "items", kItemColumns, 1)),
-            "");
-  EXPECT_EQ(difference(canonical(*source_database_, *source_, "tags", kTagColumns, 1),
-                       canonical(*destination_database_, *destination_, "tags", kTagColumns, 1)),
-            "");
+void TwoTables::change(int round) {
+  rename_items(fmt::format("id % 5 = {}", round % 5), fmt::format("round {}", round));
+  add_items(1000 + 100 * round, 60, std::string(90, 'x'));
+  add_tags(1000 + 10 * round, 5);
+  remove_tag(round + 1);
 }
+
+Process TwoTables::start_and_freeze(const std::string& failpoint, std::vector<std::string> arguments) {
+  environment["SYNCFLOW_FAILPOINT"] = failpoint + "=freeze";
+  Process process = start(std::move(arguments));
+  environment.erase("SYNCFLOW_FAILPOINT");
+  process.wait_until("it stands still", [&] { return process.is_frozen(); });
+  return process;
+}
+
+std::string TwoTables::differences() {
+  return difference(canonical(*source_database_, *source_, "items", kItemColumns, 1),
+                    canonical(*destination_database_, *destination_, "items", kItemColumns, 1)) +
+         difference(canonical(*source_database_, *source_, "tags", kTagColumns, 1),
+                    canonical(*destination_database_, *destination_, "tags", kTagColumns, 1));
+}
+
+void TwoTables::expect_equal() { EXPECT_EQ(differences(), ""); }
 
 void TwoTables::expect_quiet() {
   for (const Report& report : run_syncs()) EXPECT_TRUE(report.figures.nothing_done()) << report;

@@ -37,7 +37,15 @@ class TwoTables : public Scenario {
   void add_tags(int first, int count);
   void add_tag(int tag) { add_tags(tag, 1); }
   void remove_tag(int tag);
+  /// Changes of both tables, for a run that needs several batches.
+  void change(int round);
 
+  /// The program with these arguments, which stands still when it comes to the failpoint; returns once it does.
+  Process start_and_freeze(const std::string& failpoint,
+                           std::vector<std::string> arguments = {"run", "--json"});
+
+  /// Empty when both ends are equal, else what differs, in words.
+  std::string differences();
   void expect_equal();
   /// A further run writes nothing.
   void expect_quiet();

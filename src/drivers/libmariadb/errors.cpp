@@ -113,6 +113,7 @@ ErrorKind kind_of(unsigned code) {
     case ER_CONNECTION_KILLED:
     case ER_OPTION_PREVENTS_STATEMENT:
     case ER_READ_ONLY_MODE:
+    case ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION:
     case ER_CANT_UPDATE_WITH_READLOCK:
     case ER_ERROR_DURING_COMMIT:
     case ER_INTERNAL_ERROR:
@@ -201,6 +202,10 @@ std::string advice_for(unsigned code, std::string_view words) {
                "= OFF)";
       return "";
     case ER_READ_ONLY_MODE: return " (the server is read-only: connect to the primary)";
+    case ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION:
+      return " (the server begins transactions as read-only: SET GLOBAL transaction_read_only = OFF, or "
+             "connect to "
+             "the primary)";
     case ER_CON_COUNT_ERROR:
     case ER_TOO_MANY_USER_CONNECTIONS:
       return " (the server has no connection left: raise its max_connections, or lower ours)";

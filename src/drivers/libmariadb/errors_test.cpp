@@ -23,7 +23,9 @@ TEST(MysqlErrors, AreOfTheKindThatSaysWhatHappensNext) {
       {1040, ErrorKind::unavailable},   // too many connections
       {1114, ErrorKind::unavailable},   // table full
       {1021, ErrorKind::unavailable},   // disk full
-      {1290, ErrorKind::unavailable},   // read-only
+      {1290, ErrorKind::unavailable},   // read-only: a replica, or a server that is taken over
+      {1836, ErrorKind::unavailable},   // the same of InnoDB
+      {1792, ErrorKind::unavailable},   // read-only transactions
       {1317, ErrorKind::unavailable},   // interrupted
       {3024, ErrorKind::unavailable},   // took too long (MySQL)
       {1969, ErrorKind::unavailable},   // took too long (MariaDB)

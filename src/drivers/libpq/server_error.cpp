@@ -14,7 +14,7 @@ constexpr std::array kKinds = std::to_array<std::pair<std::string_view, ErrorKin
     {"08", ErrorKind::unavailable},     // connection exceptions
     {"08P01", ErrorKind::bug},          // protocol violation
     {"0A000", ErrorKind::bad_config},   // feature not supported
-    {"25006", ErrorKind::bad_config},   // read-only server or transaction
+    {"25006", ErrorKind::unavailable},  // read-only: a replica, until it is promoted or its primary is back
     {"25P02", ErrorKind::bug},          // statement in a failed transaction
     {"25P03", ErrorKind::unavailable},  // idle in transaction for too long
     {"25P04", ErrorKind::unavailable},  // transaction timeout

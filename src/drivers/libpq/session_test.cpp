@@ -38,7 +38,7 @@ TEST(PostgresErrors, HaveAKindThatSaysWhatHappensNext) {
       {"53100", ErrorKind::unavailable},  {"53300", ErrorKind::unavailable},
       {"53400", ErrorKind::bad_config},   {"57P01", ErrorKind::unavailable},
       {"57P03", ErrorKind::unavailable},  {"57014", ErrorKind::unavailable},
-      {"57P04", ErrorKind::not_found},    {"25006", ErrorKind::bad_config},
+      {"57P04", ErrorKind::not_found},    {"25006", ErrorKind::unavailable},
       {"08006", ErrorKind::unavailable},  {"42601", ErrorKind::bug},
       {"23505", ErrorKind::bad_config},   {"22003", ErrorKind::bad_config},
       {"XX000", ErrorKind::unavailable},  {"XX001", ErrorKind::bad_config},

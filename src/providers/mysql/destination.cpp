@@ -114,6 +114,10 @@ TableDestination::TableDestination(std::shared_ptr<Sessions> sessions, Destinati
 
 Prepared TableDestination::prepare(bool dry_run) {
   Session& session = login_.session();
+  // Worth another attempt: while one server takes over from another, either may be the one that answers.
+  if (const std::string why = why_no_writes(session); !why.empty())
+    throw Error(ErrorKind::unavailable, fmt::format("{} on {}: the server {}", session.server().text(),
+                                                    session.target().shown(), why));
   Catalog catalog(session);
   const TableName name = catalog.resolve(spec_.table, sessions_->settings().target.database);
   auto found = catalog.find(name);

@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "providers/mysql/horizon.h"
 #include "providers/mysql/types.h"
+#include "providers/mysql/write_rights.h"
 
 namespace syncflow::mysql {
 namespace {
@@ -109,8 +110,9 @@ Access describe_access(Session& session) {
         "the server is a replica: changes are seen once they have arrived here, and it cannot be written if "
         "it is "
         "read-only");
-  if (session.rows("SELECT @@GLOBAL.read_only").at(0).at(0) == "1")
-    access.warnings.push_back("the server is read-only: it can be a source, not a destination");
+  access.takes_no_writes = why_no_writes(session);
+  if (!access.takes_no_writes.empty())
+    access.warnings.push_back("it can be a source, not a destination: the server " + access.takes_no_writes);
   return access;
 }
 

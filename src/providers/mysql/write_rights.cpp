@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "core/text.h"
 #include "core/uuid.h"
@@ -72,7 +73,28 @@ std::string statement_for(const std::string& right, const std::string& table, co
   return fmt::format("EXPLAIN DELETE FROM {} WHERE FALSE", table);
 }
 
+bool is_on(const std::optional<std::string>& value) { return value && *value != "0" && *value != "OFF"; }
+
 }  // namespace
+
+std::string why_no_writes(Session& session) {
+  bool server = false, storage = false;
+  // Not every server has both of these variables.
+  for (const NamedRow& row :
+       session.named_rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'innodb_read_only')"))
+    (row.at("Variable_name") == "read_only" ? server : storage) = is_on(row.at("Value"));
+  if (storage) return "is read-only (innodb_read_only), as replicas are: connect to the primary";
+  if (!server) return "";
+  // Some users may write all the same. Only this statement is refused for that before anything is written.
+  try {
+    session.execute("START TRANSACTION READ WRITE");
+    session.execute("ROLLBACK");
+    return "";
+  } catch (const Error&) {
+    if (session.is_broken() || session.last_error().code != ER_OPTION_PREVENTS_STATEMENT) throw;
+  }
+  return "is read-only, as replicas are: connect to the primary, or SET GLOBAL read_only = OFF";
+}
 
 std::vector<std::string> needed_rights(const DestinationSpec& spec) {
   std::vector<std::string> rights = {"SELECT", "INSERT", "UPDATE"};

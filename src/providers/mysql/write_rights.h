@@ -11,6 +11,10 @@
 
 namespace syncflow::mysql {
 
+/// Why the server lets this session's user only read, and what a person can do about it, to complete "the server …";
+/// empty: it takes writes. Called outside of any transaction.
+std::string why_no_writes(Session& session);
+
 /// The rights on its table that a sync needs at the destination.
 std::vector<std::string> needed_rights(const DestinationSpec& spec);
 

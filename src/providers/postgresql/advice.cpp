@@ -19,7 +19,9 @@ std::string advice_for(const libpq::ServerError& refused, const libpq::Session& 
   if (refused.is("53300"))
     return "the server takes no more connections: raise its max_connections or run fewer syncs at once";
   if (refused.is("25006"))
-    return "the server takes no writes: it is a replica or set to read-only; give the address of the primary";
+    return "the server takes no writes: it is a replica or set to read-only; give the address of the "
+           "primary. "
+           "The sync goes on by itself once writes are taken";
   if (refused.is("57014"))
     return "the statement took longer than the lease allows: make \"batch.size\" smaller or \"engine.lease\" "
            "longer";
@@ -36,6 +38,13 @@ Error with_advice(const Error& error, const libpq::Session& session, const Table
   const std::string advice = advice_for(*refused, session, table, rights);
   return Error(error.kind(), fmt::format("table {}: {}{}{}", table.text(), error.what(),
                                          advice.empty() ? "" : "; ", advice));
+}
+
+std::string why_no_writes(bool is_replica) {
+  if (is_replica) return "is a replica and takes no writes: give the address of the primary";
+  return "takes no writes from this login (default_transaction_read_only is on): give the address of a "
+         "server "
+         "that does, or turn that off";
 }
 
 }  // namespace syncflow::postgresql

@@ -14,4 +14,7 @@ namespace syncflow::postgresql {
 Error with_advice(const Error& error, const libpq::Session& session, const TableName& table,
                   std::string_view rights);
 
+/// Why a server lets a login only read, and what a person can do about it; it completes "PostgreSQL db:5432/shop …".
+std::string why_no_writes(bool is_replica);
+
 }  // namespace syncflow::postgresql

@@ -72,12 +72,18 @@ Prepared StagedDestination::prepare(bool dry_run) {
   return explaining([&] { return prepare_table(dry_run); });
 }
 
+/// Worth another attempt: while one server takes over from another, either may be the one that answers.
+void StagedDestination::check_takes_writes() {
+  const libpq::Rows state =
+      session().execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'");
+  if (state.boolean(0, 1))
+    throw Error(ErrorKind::unavailable, fmt::format("PostgreSQL {} {}", settings_.target.place(),
+                                                    why_no_writes(state.boolean(0, 0))));
+}
+
 Prepared StagedDestination::prepare_table(bool dry_run) {
   Prepared prepared;
-  if (session().execute("SELECT pg_is_in_recovery()").boolean(0, 0))
-    throw Error(ErrorKind::bad_config,
-                fmt::format("PostgreSQL {} is a replica and takes no writes: give the address of the primary",
-                            settings_.target.place()));
+  check_takes_writes();
   auto relation = find_relation(session(), name_);
   if (!relation) {
     if (!spec_.create)

@@ -32,6 +32,7 @@ class StagedDestination : public Destination {
   template <typename Work>
   auto explaining(const Work& work);
   Prepared prepare_table(bool dry_run);
+  void check_takes_writes();
   void prepare_if_needed();
   void ensure_stage();
   WriteResult write_truncate(const Fence& fence);

@@ -308,10 +308,25 @@ TEST_F(PostgresDestination, SaysThatAServerTakesNoWrites) {
   database_->run("CREATE TABLE t (id int PRIMARY KEY, name text); GRANT ALL ON t TO " + role +
                  "; ALTER ROLE " + role + " SET default_transaction_read_only = on");
   const auto schema = id_and_name();
+  expect_error(ErrorKind::unavailable, "default_transaction_read_only is on",
+               [&] { open(schema, Deletes::hard, role); });
+}
+
+TEST_F(PostgresDestination, TriesAgainWhenAServerTakesWritesNoMore) {
+  const std::string role = database_->create_role("writer");
+  database_->run("CREATE TABLE t (id int PRIMARY KEY, name text); GRANT ALL ON t TO " + role);
+  const auto schema = id_and_name();
   const auto destination = open(schema, Deletes::hard, role);
-  expect_error(ErrorKind::bad_config, "give the address of the primary", [&] {
-    destination->write(BatchBuilder(schema).upsert({1, "a"}), WriteMode::append, fence_);
-  });
+  // As when another server takes over: its sessions end, and new ones may only read.
+  database_->run("ALTER ROLE " + role +
+                 " SET default_transaction_read_only = on;"
+                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '" +
+                 role + "'");
+  for (const WriteMode mode : {WriteMode::append, WriteMode::upsert}) {
+    const auto write = [&] { destination->write(BatchBuilder(schema).upsert({1, "a"}), mode, fence_); };
+    if (mode == WriteMode::append) expect_error(ErrorKind::unavailable, "57P01", write);
+    expect_error(ErrorKind::unavailable, "give the address of the primary", write);
+  }
 }
 
 TEST_F(PostgresDestination, ComesBackAfterALostConnection) {

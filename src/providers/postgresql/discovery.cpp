@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "providers/postgresql/advice.h"
 #include "providers/postgresql/local_times.h"
 #include "providers/postgresql/login.h"
 #include "providers/postgresql/open_transactions.h"
@@ -129,10 +130,15 @@ void say_what_can_be_written(libpq::Session& session, const std::string& role, c
       "SELECT has_database_privilege(current_database(), 'TEMPORARY'), to_regnamespace(quote_ident($1)) IS "
       "NOT NULL,"
       " coalesce(has_schema_privilege(to_regnamespace(quote_ident($1))::oid, 'CREATE'), false),"
-      " pg_is_in_recovery(), current_setting('server_encoding')",
+      " pg_is_in_recovery(), current_setting('server_encoding'),"
+      // What sessions of this login begin with: this one has it set.
+      " (SELECT reset_val = 'on' FROM pg_settings WHERE name = 'default_transaction_read_only')",
       {settings.schema});
-  if (rights.boolean(0, 3))
-    return access.warnings.push_back("a replica takes no writes: it can only be a source");
+  if (rights.boolean(0, 3) || rights.boolean(0, 5)) {
+    access.takes_no_writes = why_no_writes(rights.boolean(0, 3));
+    return access.warnings.push_back("it can be a source, not a destination: the server " +
+                                     access.takes_no_writes);
+  }
   if (!rights.boolean(0, 0))
     access.warnings.push_back(fmt::format(
         "no right to make temporary tables, which writing needs: GRANT TEMPORARY ON DATABASE {} TO {}",
