@@ -31,6 +31,7 @@ class HeldLease : public Fence {
 
   std::chrono::milliseconds left() const override;
   void check() const override;
+  Holder holder() const override { return {lease_.sync_id, lease_.epoch}; }
 
   /// Whether the job was cancelled by a person.
   bool cancelled() const { return cancelled_; }
