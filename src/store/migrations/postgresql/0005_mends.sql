@@ -1,0 +1,172 @@
+-- Functions that replace those of 0002_queue and 0003_positions, where locks and SQLSTATEs are told.
+
+-- A second try waits until the first one is over, which may still be at work in the server though its client is gone,
+-- and only then asks what it did: commits and ends of runs wait for the sync's row, claims for the name of the run.
+
+CREATE OR REPLACE FUNCTION syncflow_claim(p_owner text, p_run text, p_lease_us bigint, p_only text[], p_now timestamptz,
+                               p_again boolean)
+RETURNS TABLE (epoch bigint, attempt integer, sync syncflow_syncs, job syncflow_job) LANGUAGE plpgsql
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+  v_now timestamptz;
+  v_sync text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('syncflow run ' || p_run, 0));
+  v_now := coalesce(p_now, clock_timestamp());
+  IF NOT p_again OR NOT EXISTS (SELECT FROM sync_runs r WHERE r.id = p_run) THEN
+    PERFORM syncflow_take_notice(v_now);
+    FOR v_sync IN
+      SELECT t.sync_id FROM sync_state t WHERE t.lease_until <= v_now ORDER BY t.lease_until FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+      PERFORM syncflow_hand_back(v_sync, v_now, 'the worker was lost: its lease ran out');
+    END LOOP;
+    -- Each round without a claim corrects one sync's state, so this ends.
+    LOOP
+      v_sync := syncflow_next_sync(p_only, v_now);
+      IF v_sync IS NULL THEN RETURN; END IF;
+      EXIT WHEN syncflow_take(v_sync, p_owner, p_run, p_lease_us, v_now);
+    END LOOP;
+  END IF;
+  RETURN QUERY
+  SELECT t.epoch, r.attempt, s, j FROM sync_runs r JOIN sync_state t ON t.sync_id = r.sync_id
+  JOIN syncflow_syncs s ON s.id = r.sync_id
+  CROSS JOIN LATERAL syncflow_jobs(ARRAY(SELECT k.seq FROM data_sync_jobs k WHERE k.run_id = p_run AND k.status = 'processing')) j
+  WHERE r.id = p_run AND t.lease_run = p_run ORDER BY j.priority DESC, j.seq;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION syncflow_finish(p_sync text, p_run text, p_owner text, p_epoch bigint, p_call text, p_kind text,
+                                p_error text, p_wait_us bigint, p_strategy text, p_tables text, p_hold_kind text,
+                                p_hold_reason text, p_hold_since timestamptz, p_now timestamptz, p_again boolean)
+RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+  v_now timestamptz;
+  v_until timestamptz;
+  v_over boolean := p_kind IN ('completed', 'failed');
+  v_waiting timestamptz;
+BEGIN
+  PERFORM FROM sync_state t WHERE t.sync_id = p_sync FOR NO KEY UPDATE;
+  IF p_again AND EXISTS (SELECT FROM sync_runs r WHERE r.id = p_run AND r.last_call = p_call) THEN RETURN; END IF;
+  v_now := syncflow_require_lease(p_sync, p_run, p_owner, p_epoch, p_now);
+  v_until := v_now + p_wait_us * interval '1 microsecond';
+  IF v_over THEN
+    UPDATE data_sync_jobs j
+    SET status = syncflow_status(p_kind), error = nullif(p_error, ''), finished_at = v_now, updated_at = v_now
+    WHERE j.run_id = p_run AND j.status = 'processing';
+  ELSE
+    UPDATE data_sync_jobs j
+    SET status = 'pending', noticed = true, run_id = NULL, started_at = NULL,
+        retry_count = j.retry_count + CASE p_kind WHEN 'retry' THEN 1 ELSE 0 END,
+        error = coalesce(nullif(p_error, ''), j.error), run_after = v_until, updated_at = v_now
+    WHERE j.run_id = p_run AND j.status = 'processing';
+  END IF;
+  UPDATE sync_runs r
+  SET status = CASE p_kind WHEN 'completed' THEN 'completed' WHEN 'give_back' THEN 'yielded' ELSE 'failed' END,
+      strategy = p_strategy, error = p_error, finished_at = v_now, tables = p_tables, last_call = p_call
+  WHERE r.id = p_run;
+  UPDATE sync_state t
+  SET lease_owner = NULL, lease_run = NULL, lease_until = NULL,
+      backoff_until = CASE WHEN NOT v_over AND p_wait_us > 0 THEN v_until END,
+      hold_kind = coalesce(p_hold_kind, t.hold_kind),
+      hold_reason = CASE WHEN p_hold_kind IS NULL THEN t.hold_reason ELSE p_hold_reason END,
+      hold_since = CASE WHEN p_hold_kind IS NULL THEN t.hold_since ELSE p_hold_since END,
+      (queued_run_after, queued_priority) =
+        (SELECT min(j.run_after), coalesce(max(j.priority), 0) FROM data_sync_jobs j
+         WHERE j.sync_id = syncflow_sync_id(p_sync) AND j.status = 'pending'
+           AND (j.team_id = syncflow_team_id(t.team_id) OR j.team_id IS NULL))
+  WHERE t.sync_id = p_sync RETURNING t.waiting_at INTO v_waiting;
+  IF v_waiting IS NOT NULL THEN PERFORM syncflow_wake(p_sync, v_now); END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION syncflow_commit(
+  p_sync text, p_run text, p_owner text, p_epoch bigint, p_call text, p_mapping text, p_position bytea, p_data text,
+  p_shape text, p_owned boolean, p_appending boolean, p_generation bigint, p_outgrown timestamptz,
+  p_reconciled_at timestamptz, p_reconciled text, p_brake integer,
+  p_clear_all boolean, p_forgotten uuid[], p_keys uuid[], p_hashes uuid[], p_generations bigint[], p_key_texts bytea[],
+  p_forget_below bigint, p_cleared bytea[], p_ids text[], p_tables text[], p_refused bytea[], p_fields text[],
+  p_reasons text[], p_refused_hashes uuid[],
+  -- Changes of key sets in their order: of each its set and whether that is emptied first; of each key the change it
+  -- belongs to, counted from 1.
+  p_sets integer[], p_set_clears boolean[], p_set_added uuid[], p_set_added_of integer[], p_set_removed uuid[],
+  p_set_removed_of integer[], p_figures bigint[], p_now timestamptz, p_again boolean)
+RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+  v_now timestamptz;
+  v_mapping bigint;
+  v_team text;
+BEGIN
+  PERFORM FROM sync_state t WHERE t.sync_id = p_sync FOR NO KEY UPDATE;
+  IF p_again AND EXISTS (SELECT FROM sync_runs r WHERE r.id = p_run AND r.last_call = p_call) THEN RETURN; END IF;
+  v_now := syncflow_require_lease(p_sync, p_run, p_owner, p_epoch, p_now);
+  INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, owned, appending,
+                            generation, outgrown_since, reconciled_at, reconciled, brake)
+  VALUES (p_sync, p_mapping, p_position, p_data, p_shape, p_owned, p_appending, p_generation, p_outgrown,
+          p_reconciled_at, p_reconciled, p_brake)
+  ON CONFLICT (sync_id, mapping) DO UPDATE SET position = excluded.position,
+    fingerprint_data = excluded.fingerprint_data, fingerprint_shape = excluded.fingerprint_shape,
+    owned = excluded.owned, appending = excluded.appending, generation = excluded.generation,
+    outgrown_since = excluded.outgrown_since, reconciled_at = excluded.reconciled_at,
+    reconciled = excluded.reconciled, brake = excluded.brake
+  RETURNING id INTO v_mapping;
+  IF p_clear_all THEN
+    DELETE FROM sync_rows w WHERE w.mapping_id = v_mapping;
+    DELETE FROM sync_keys k WHERE k.mapping_id = v_mapping;
+    DELETE FROM sync_row_errors e WHERE e.sync_id = p_sync AND e.mapping = p_mapping;
+  END IF;
+  IF cardinality(p_forgotten) > 0 THEN
+    DELETE FROM sync_rows w USING unnest(p_forgotten) AS f(key_hash)
+    WHERE w.mapping_id = v_mapping AND w.key_hash = f.key_hash;
+  END IF;
+  IF cardinality(p_keys) > 0 THEN
+    -- A key that stands here twice: the last one counts.
+    INSERT INTO sync_rows(mapping_id, key_hash, row_hash, generation, key)
+    SELECT DISTINCT ON (n.key_hash) v_mapping, n.key_hash, n.row_hash, n.generation, n.key
+    FROM unnest(p_keys, p_hashes, p_generations, p_key_texts) WITH ORDINALITY
+      AS n(key_hash, row_hash, generation, key, place)
+    ORDER BY n.key_hash, n.place DESC
+    ON CONFLICT (mapping_id, key_hash) DO UPDATE
+    SET row_hash = excluded.row_hash, key = excluded.key, generation = excluded.generation;
+  END IF;
+  IF p_forget_below IS NOT NULL THEN
+    DELETE FROM sync_rows w WHERE w.mapping_id = v_mapping AND w.generation < p_forget_below;
+  END IF;
+  IF cardinality(p_cleared) > 0 AND EXISTS (SELECT FROM sync_row_errors e WHERE e.sync_id = p_sync AND e.mapping = p_mapping) THEN
+    DELETE FROM sync_row_errors e USING unnest(p_cleared) AS c(key)
+    WHERE e.sync_id = p_sync AND e.mapping = p_mapping AND sha256(e.key) = sha256(c.key);
+  END IF;
+  IF cardinality(p_ids) > 0 THEN
+    SELECT t.team_id INTO v_team FROM sync_state t WHERE t.sync_id = p_sync;
+    FOR i IN 1 .. cardinality(p_ids) LOOP
+      INSERT INTO sync_row_errors AS e (id, sync_id, team_id, mapping, "table", key, field, reason, attempts,
+                                        first_seen_at, last_seen_at, row_hash)
+      VALUES (p_ids[i], p_sync, v_team, p_mapping, p_tables[i], p_refused[i], p_fields[i], p_reasons[i], 1, v_now,
+              v_now, p_refused_hashes[i])
+      ON CONFLICT (sync_id, mapping, sha256(key)) DO UPDATE SET field = excluded.field, reason = excluded.reason,
+        "table" = excluded."table", attempts = e.attempts + 1, last_seen_at = excluded.last_seen_at,
+        row_hash = excluded.row_hash;
+    END LOOP;
+  END IF;
+  FOR i IN 1 .. cardinality(p_sets) LOOP
+    IF p_set_clears[i] THEN
+      DELETE FROM sync_keys k WHERE k.mapping_id = v_mapping AND k.key_set = p_sets[i];
+    END IF;
+    INSERT INTO sync_keys(mapping_id, key_set, key_hash)
+    SELECT v_mapping, p_sets[i], a.key_hash FROM unnest(p_set_added, p_set_added_of) AS a(key_hash, change)
+    WHERE a.change = i ON CONFLICT DO NOTHING;
+    DELETE FROM sync_keys k USING unnest(p_set_removed, p_set_removed_of) AS r(key_hash, change)
+    WHERE r.change = i AND k.mapping_id = v_mapping AND k.key_set = p_sets[i] AND k.key_hash = r.key_hash;
+  END LOOP;
+  UPDATE sync_runs r
+  SET read = r.read + p_figures[1], written = r.written + p_figures[2], deleted = r.deleted + p_figures[3],
+      unchanged = r.unchanged + p_figures[4], filtered = r.filtered + p_figures[5],
+      collapsed = r.collapsed + p_figures[6], quarantined = r.quarantined + p_figures[7],
+      bytes = r.bytes + p_figures[8], last_call = p_call
+  WHERE r.id = p_run;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'SF004', MESSAGE = format('run %s holds the lease but is not in the store', p_run);
+  END IF;
+END
+$$;
