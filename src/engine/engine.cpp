@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 /// How many looks there may be at once: they mostly wait for their servers.
 constexpr int kLooksAtOnce = 16;
 constexpr Duration kQueuePoll = 500ms;
+constexpr Duration kSweepPause = 200ms;
 
 Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
   Sync sync;
@@ -47,13 +48,16 @@ Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
 /// Forgets old jobs and runs, now and then.
 void sweep(const EngineParts& parts, const std::stop_token& stop) {
   const Duration keep = parts.config.engine.keep_finished;
+  bool more = false;
   do {
     try {
-      parts.store.sweep(keep);
+      more = parts.store.sweep(keep);
     } catch (const Error& error) {
+      more = false;
       log::warn("Old jobs could not be swept.", {{"error", error.what()}});
     }
-  } while (parts.clock.sleep(std::clamp<Duration>(keep / 10, 1min, 1h), stop));
+    // Piece by piece, so that a stop need not wait for a sync of millions of rows that was forgotten.
+  } while (parts.clock.sleep(more ? kSweepPause : std::clamp<Duration>(keep / 10, 1min, 1h), stop));
 }
 
 }  // namespace

@@ -18,6 +18,9 @@ constexpr Duration kFirstPause = 50ms;
 /// Trying on must not double the time that a silent server takes already.
 constexpr auto kLongestTrying = 10s;
 constexpr int kSweptAtOnce = 1000;
+/// Of what mappings have noted, in each of so many transactions.
+constexpr int kNotesSweptAtOnce = 5000;
+constexpr int kSweepSteps = 20;
 /// How soon a job is seen whose notification was missed.
 constexpr Duration kLookInterval = 1s;
 
@@ -71,12 +74,33 @@ libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
 
 void PostgresqlStore::ping() { run(Call("SELECT FROM sync_state LIMIT 1")); }
 
-void PostgresqlStore::sweep(Duration age) {
+bool PostgresqlStore::sweep(Duration age) {
   const Time before = clock().now() - age;
   for (const char* sql : {"SELECT syncflow_sweep_jobs($1, $2)", "SELECT syncflow_sweep_runs($1, $2)"}) {
     std::int64_t deleted = kSweptAtOnce;
     while (deleted == kSweptAtOnce) deleted = run(Call(sql).time(before).number(kSweptAtOnce)).integer(0, 0);
   }
+  const libpq::Rows deleted = run(
+      Call("SELECT id FROM sync_mappings WHERE sync_id IS NULL ORDER BY id LIMIT $1").number(kSweptAtOnce));
+  int steps = kSweepSteps;
+  for (int row = 0; row < deleted.size(); ++row)
+    if (!sweep_notes(deleted.integer(row, 0), steps)) return true;
+  return deleted.size() == kSweptAtOnce;
+}
+
+/// Deletes what a deleted mapping has noted. False: there is more, but no step is left.
+bool PostgresqlStore::sweep_notes(std::int64_t mapping, int& steps) {
+  for (const char* sql : {"SELECT syncflow_sweep_rows($1, $2, $3)", "SELECT syncflow_sweep_keys($1, 0, $2, $3)",
+                          "SELECT syncflow_sweep_keys($1, 1, $2, $3)"}) {
+    for (std::optional<RowHash> from = RowHash{}; from;) {
+      if (steps-- == 0) return false;
+      const libpq::Rows last = run(Call(sql).number(mapping).hash(*from).number(kNotesSweptAtOnce));
+      from.reset();
+      if (!last.is_null(0, 0)) from = read_hash(last, 0, 0);
+    }
+  }
+  run(Call("DELETE FROM sync_mappings WHERE id = $1 AND sync_id IS NULL").number(mapping));
+  return true;
 }
 
 void PostgresqlStore::wait_for_jobs(Duration timeout, std::stop_token stop,

@@ -79,7 +79,7 @@ class PostgresqlStore : public Store {
 
   void ping() override;
   Observation observe() override;
-  void sweep(Duration age) override;
+  bool sweep(Duration age) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override;
 
@@ -90,6 +90,7 @@ class PostgresqlStore : public Store {
   libpq::Rows run(Call&& call) { return run(call, Retry::plain); }
   /// What a function takes as `p_now`: null, for the server's clock, but in tests.
   Call& now(Call& call);
+  bool sweep_notes(std::int64_t mapping, int& steps);
   std::vector<Sync> syncs(Call& call);
   std::optional<Job> one_job(Call& call);
   void wake_waiters();

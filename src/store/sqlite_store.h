@@ -76,7 +76,7 @@ class SqliteStore : public Store {
 
   void ping() override;
   Observation observe() override;
-  void sweep(Duration age) override;
+  bool sweep(Duration age) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
   Clock& clock() override { return clock_; }
 

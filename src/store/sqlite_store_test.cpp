@@ -10,6 +10,7 @@
 #include "core/failpoint.h"
 #include "core/uuid.h"
 #include "drivers/sqlite/database.h"
+#include "store/migrations.h"
 #include "testkit/store_contract.h"
 
 namespace syncflow::testkit {
@@ -95,7 +96,7 @@ class SqliteStoreTest : public ::testing::Test {
 TEST_F(SqliteStoreTest, MakesTheFileWithAWriteAheadLogThatIsSynced) {
   open();
   EXPECT_EQ(first_value("PRAGMA journal_mode"), "wal");
-  EXPECT_EQ(first_value("PRAGMA user_version"), "2");
+  EXPECT_EQ(first_value("PRAGMA user_version"), std::to_string(migrations::sqlite().back().number));
   EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
   open();
 }
@@ -127,7 +128,30 @@ TEST_F(SqliteStoreTest, PrintsTheSqlThatMakesAStore) {
   const auto store = open();
   store->apply_syncs(syncs(1));
   EXPECT_TRUE(store->find_sync_named("sync 0"));
-  EXPECT_EQ(first_value("PRAGMA user_version"), "2");
+  EXPECT_EQ(first_value("PRAGMA user_version"), std::to_string(migrations::sqlite().back().number));
+}
+
+TEST_F(SqliteStoreTest, KeepsWhatWasNotedWhenItsTablesAreMadeAnew) {
+  // As a program of the time before left it.
+  database().execute("PRAGMA application_id = 0x53594e46");
+  for (const Migration& migration : migrations::sqlite())
+    if (migration.number < 4) database().execute(std::string(migration.sql));
+  database().execute(
+      "PRAGMA user_version = 3;"
+      "INSERT INTO syncs VALUES ('s', 'orders', 't', 'active', 'p', 'a', 'b', 'every 1 minute', '{}');"
+      "INSERT INTO sync_mappings VALUES (7, 's', 'orders', 'p1', 'd', 's', 1, 0, 3, NULL, NULL, 'fine', 1);"
+      "INSERT INTO sync_rows VALUES (7, x'00112233445566778899aabbccddeeff', zeroblob(16), '[1]', 3);"
+      "INSERT INTO sync_keys VALUES (7, 1, x'00112233445566778899aabbccddeeff')");
+  const auto store = open();
+  const auto state = store->find_mapping("s", "orders");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->position.token, "p1");
+  EXPECT_EQ(state->reconciled, "fine");
+  EXPECT_EQ(state->brake, Brake::held);
+  EXPECT_EQ(first_value("SELECT key FROM sync_rows WHERE mapping_id = 7"), "[1]");
+  EXPECT_EQ(first_value("SELECT key_set FROM sync_keys WHERE mapping_id = 7"), "1");
+  EXPECT_EQ(first_value("PRAGMA foreign_key_check"), "no row");
+  EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
 }
 
 TEST_F(SqliteStoreTest, LeavesNothingOfAMigrationThatFails) {

@@ -254,7 +254,7 @@ bool SqliteStore::lift_hold(const std::string& sync_id) {
 bool SqliteStore::forget_sync(const std::string& sync_id) {
   return write([&](Connection& connection) {
     Query(connection, "DELETE FROM data_sync_jobs WHERE sync_id = ?1").bind(sync_id).run();
-    // All the rest refers to the sync and goes with it.
+    // All the rest refers to the sync and goes with it, but what its mappings have noted: that is swept later.
     return Query(connection, "DELETE FROM syncs WHERE id = ?1").bind(sync_id).run() > 0;
   });
 }

@@ -175,8 +175,9 @@ class Store {
   /// Asked for every few seconds: its cost grows with the number of syncs, not with that of jobs, runs or rows.
   virtual Observation observe() = 0;
   /// Forgets jobs and runs that finished longer than `age` ago, in several transactions. Each sync's last run stays:
-  /// how it ended says whether what is known of the sync's rows can be trusted.
-  virtual void sweep(Duration age) = 0;
+  /// how it ended says whether what is known of the sync's rows can be trusted. Also deletes some of what was noted of
+  /// rows and keys for mappings that were forgotten since. True: there may be more of that; sweep again soon.
+  virtual bool sweep(Duration age) = 0;
   /// Waits until `claim` may give something, `timeout` has passed or a stop is asked for. What other processes
   /// insert is seen within a second.
   virtual void wait_for_jobs(Duration timeout, std::stop_token stop,

@@ -101,6 +101,10 @@ BEGIN
   PERFORM FROM sync_state t WHERE t.sync_id = p_sync FOR NO KEY UPDATE;
   IF p_again AND EXISTS (SELECT FROM sync_runs r WHERE r.id = p_run AND r.last_call = p_call) THEN RETURN; END IF;
   v_now := syncflow_require_lease(p_sync, p_run, p_owner, p_epoch, p_now);
+  IF p_clear_all THEN
+    DELETE FROM sync_mappings m WHERE m.sync_id = p_sync AND m.mapping = p_mapping;
+    DELETE FROM sync_row_errors e WHERE e.sync_id = p_sync AND e.mapping = p_mapping;
+  END IF;
   INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, owned, appending,
                             generation, outgrown_since, reconciled_at, reconciled, brake)
   VALUES (p_sync, p_mapping, p_position, p_data, p_shape, p_owned, p_appending, p_generation, p_outgrown,
@@ -111,11 +115,6 @@ BEGIN
     outgrown_since = excluded.outgrown_since, reconciled_at = excluded.reconciled_at,
     reconciled = excluded.reconciled, brake = excluded.brake
   RETURNING id INTO v_mapping;
-  IF p_clear_all THEN
-    DELETE FROM sync_rows w WHERE w.mapping_id = v_mapping;
-    DELETE FROM sync_keys k WHERE k.mapping_id = v_mapping;
-    DELETE FROM sync_row_errors e WHERE e.sync_id = p_sync AND e.mapping = p_mapping;
-  END IF;
   IF cardinality(p_forgotten) > 0 THEN
     DELETE FROM sync_rows w USING unnest(p_forgotten) AS f(key_hash)
     WHERE w.mapping_id = v_mapping AND w.key_hash = f.key_hash;
@@ -168,5 +167,62 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION USING ERRCODE = 'SF004', MESSAGE = format('run %s holds the lease but is not in the store', p_run);
   END IF;
+END
+$$;
+
+-- What a mapping has noted of rows and keys may be of any size. A mapping that is deleted leaves a row of its id without
+-- a sync behind, by which that is found and swept, some at a time; the mapping itself gets a new id when it comes back.
+ALTER TABLE sync_mappings ALTER COLUMN sync_id DROP NOT NULL;
+
+CREATE FUNCTION syncflow_mapping_deleted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  INSERT INTO sync_mappings(id, mapping, position, fingerprint_data, fingerprint_shape, owned, appending, generation)
+  VALUES (old.id, old.mapping, '', '', '', false, false, 0);
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER syncflow_mapping_deleted AFTER DELETE ON sync_mappings
+FOR EACH ROW WHEN (old.sync_id IS NOT NULL) EXECUTE FUNCTION syncflow_mapping_deleted();
+
+-- Delete some of what a deleted mapping has noted, from a key on; the last key, or null: there are no more. Who begins
+-- behind the last key passes over no dead rows.
+CREATE FUNCTION syncflow_sweep_rows(p_mapping bigint, p_from uuid, p_limit integer) RETURNS uuid LANGUAGE plpgsql
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+  v_keys uuid[];
+BEGIN
+  SELECT array_agg(n.key_hash) INTO v_keys FROM (
+    SELECT w.key_hash FROM sync_rows w WHERE w.mapping_id = p_mapping AND w.key_hash >= p_from
+    ORDER BY w.key_hash LIMIT p_limit) n;
+  DELETE FROM sync_rows w WHERE w.mapping_id = p_mapping AND w.key_hash = ANY(v_keys);
+  RETURN v_keys[p_limit];
+END
+$$;
+
+CREATE FUNCTION syncflow_sweep_keys(p_mapping bigint, p_set integer, p_from uuid, p_limit integer) RETURNS uuid
+LANGUAGE plpgsql
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+  v_keys uuid[];
+BEGIN
+  SELECT array_agg(n.key_hash) INTO v_keys FROM (
+    SELECT k.key_hash FROM sync_keys k WHERE k.mapping_id = p_mapping AND k.key_set = p_set AND k.key_hash >= p_from
+    ORDER BY k.key_hash LIMIT p_limit) n;
+  DELETE FROM sync_keys k WHERE k.mapping_id = p_mapping AND k.key_set = p_set AND k.key_hash = ANY(v_keys);
+  RETURN v_keys[p_limit];
+END
+$$;
+
+CREATE OR REPLACE FUNCTION syncflow_forget_sync(p_sync text) RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM FROM sync_state t WHERE t.sync_id = p_sync FOR UPDATE;
+  DELETE FROM sync_run_jobs rj USING data_sync_jobs j
+  WHERE rj.job_seq = j.seq AND j.sync_id = syncflow_sync_id(p_sync);
+  DELETE FROM data_sync_jobs j WHERE j.sync_id = syncflow_sync_id(p_sync);
+  DELETE FROM sync_runs r WHERE r.sync_id = p_sync;
+  DELETE FROM sync_row_errors e WHERE e.sync_id = p_sync;
+  DELETE FROM sync_mappings m WHERE m.sync_id = p_sync;
+  DELETE FROM sync_definitions d WHERE d.id = p_sync;
+  RETURN FOUND;
 END
 $$;
