@@ -276,9 +276,12 @@ class OneRound {
       const auto job = parts_.store.find_job(job_id);
       if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) {
         const auto sync = parts_.store.find_sync(id);
-        if (job->status == JobStatus::processing || !sync || !sync->hold) continue;
-        ended.error = sync->hold->reason;
-        ended.hold = sync->hold->kind;
+        const bool waits_for_ever = sync && (sync->hold || sync->status != SyncStatus::active);
+        if (job->status == JobStatus::processing || !waits_for_ever) continue;
+        ended.error = sync->hold ? sync->hold->reason
+                                 : fmt::format("sync {} is {}; set its status to active to run it", sync->name,
+                                               name_of(sync->status));
+        if (sync->hold) ended.hold = sync->hold->kind;
       } else {
         ended.error = job ? job->error : "the job is gone from the queue";
       }

@@ -124,15 +124,18 @@ std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& on
   return read_optional_time(rows, 0, 1);
 }
 
-void PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
+bool PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
   Call call("SELECT syncflow_heartbeat($1, $2, $3, $4, $5, $6)");
-  run(now(add_lease(call, lease).duration(time)));
+  return run(now(add_lease(call, lease).duration(time))).boolean(0, 0);
 }
 
-bool PostgresqlStore::is_cancelled(const Lease& lease) {
-  return !run(Call("SELECT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing')")
-                  .id(lease.run_id))
-              .boolean(0, 0);
+bool PostgresqlStore::is_to_end(const Lease& lease) {
+  return run(Call("SELECT NOT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing') "
+                  "OR EXISTS (SELECT FROM sync_state WHERE sync_id = $2 AND lease_run = $1 AND lease_version <> "
+                  "definition_version)")
+                 .id(lease.run_id)
+                 .id(lease.sync_id))
+      .boolean(0, 0);
 }
 
 void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {

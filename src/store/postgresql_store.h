@@ -54,8 +54,8 @@ class PostgresqlStore : public Store {
   std::optional<Claim> claim(const std::string& owner, Duration lease,
                              const std::vector<std::string>& only) override;
   std::optional<Time> next_job(const std::vector<std::string>& only) override;
-  bool is_cancelled(const Lease& lease) override;
-  void heartbeat(const Lease& lease, Duration time) override;
+  bool is_to_end(const Lease& lease) override;
+  bool heartbeat(const Lease& lease, Duration time) override;
   void finish(const Lease& lease, const Outcome& outcome) override;
   std::size_t release_all() override;
 

@@ -234,9 +234,9 @@ TEST_F(SqliteStoreTest, LooksAtASyncBesideAJobOfItForAFarDate) {
   EXPECT_EQ(store->due_syncs(10).size(), 0u);
   const auto claim = store->claim("worker", 30s);
   ASSERT_TRUE(claim);
-  EXPECT_FALSE(store->is_cancelled(claim->lease));
+  EXPECT_FALSE(store->is_to_end(claim->lease));
   store->cancel_job(asked.job.id);
-  EXPECT_TRUE(store->is_cancelled(claim->lease));
+  EXPECT_TRUE(store->is_to_end(claim->lease));
 }
 
 TEST_F(SqliteStoreTest, SaysWhyAnInsertedJobWaits) {

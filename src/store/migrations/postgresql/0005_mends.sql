@@ -44,6 +44,7 @@ DECLARE
   v_now timestamptz;
   v_until timestamptz;
   v_over boolean := p_kind IN ('completed', 'failed');
+  v_holds boolean;
   v_waiting timestamptz;
 BEGIN
   PERFORM FROM sync_state t WHERE t.sync_id = p_sync FOR NO KEY UPDATE;
@@ -65,12 +66,15 @@ BEGIN
   SET status = CASE p_kind WHEN 'completed' THEN 'completed' WHEN 'give_back' THEN 'yielded' ELSE 'failed' END,
       strategy = p_strategy, error = p_error, finished_at = v_now, tables = p_tables, last_call = p_call
   WHERE r.id = p_run;
+  -- A sync that left the config stays held for that.
+  SELECT p_hold_kind IS NOT NULL AND t.hold_kind IS DISTINCT FROM 'removed' INTO v_holds
+  FROM sync_state t WHERE t.sync_id = p_sync;
   UPDATE sync_state t
   SET lease_owner = NULL, lease_run = NULL, lease_until = NULL,
       backoff_until = CASE WHEN NOT v_over AND p_wait_us > 0 THEN v_until END,
-      hold_kind = coalesce(p_hold_kind, t.hold_kind),
-      hold_reason = CASE WHEN p_hold_kind IS NULL THEN t.hold_reason ELSE p_hold_reason END,
-      hold_since = CASE WHEN p_hold_kind IS NULL THEN t.hold_since ELSE p_hold_since END,
+      hold_kind = CASE WHEN v_holds THEN p_hold_kind ELSE t.hold_kind END,
+      hold_reason = CASE WHEN v_holds THEN p_hold_reason ELSE t.hold_reason END,
+      hold_since = CASE WHEN v_holds THEN p_hold_since ELSE t.hold_since END,
       (queued_run_after, queued_priority) =
         (SELECT min(j.run_after), coalesce(max(j.priority), 0) FROM data_sync_jobs j
          WHERE j.sync_id = syncflow_sync_id(p_sync) AND j.status = 'pending'
@@ -224,5 +228,132 @@ BEGIN
   DELETE FROM sync_mappings m WHERE m.sync_id = p_sync;
   DELETE FROM sync_definitions d WHERE d.id = p_sync;
   RETURN FOUND;
+END
+$$;
+
+-- A run that began under another version of its sync's definition than the sync has now ends after its batch.
+ALTER TABLE sync_state
+  ADD COLUMN definition_version bigint NOT NULL DEFAULT 0,  -- counts changes of the definition, and leaving the config
+  ADD COLUMN lease_version      bigint NOT NULL DEFAULT 0;  -- what that was when the lease was granted
+
+CREATE OR REPLACE FUNCTION syncflow_apply_syncs(p_ids text[], p_names text[], p_teams text[], p_statuses text[], p_providers text[],
+                                     p_sources text[], p_destinations text[], p_schedules text[],
+                                     p_definitions text[], p_now timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  v_now timestamptz;
+  v_sync record;
+BEGIN
+  PERFORM pg_advisory_xact_lock(x'53594e47'::integer, ('sync_definitions'::regclass::oid::bigint - 2147483648)::integer);
+  v_now := coalesce(p_now, clock_timestamp());
+  FOR v_sync IN
+    SELECT n.*, d.id IS NULL AS is_new, d.team_id AS old_team,
+           (d.name, d.team_id, d.status, d.provider, d.source, d.destination, d.schedule, d.definition) IS DISTINCT FROM
+           (n.name, n.team_id, n.status, n.provider, n.source, n.destination, n.schedule, n.definition) AS differs
+    FROM unnest(p_ids, p_names, p_teams, p_statuses, p_providers, p_sources, p_destinations, p_schedules, p_definitions)
+      AS n(id, name, team_id, status, provider, source, destination, schedule, definition)
+    LEFT JOIN sync_definitions d ON d.id = n.id LEFT JOIN sync_state t ON t.sync_id = n.id
+    WHERE d.id IS NULL OR t.hold_kind = 'removed'
+       OR (d.name, d.team_id, d.status, d.provider, d.source, d.destination, d.schedule, d.definition) IS DISTINCT FROM
+          (n.name, n.team_id, n.status, n.provider, n.source, n.destination, n.schedule, n.definition)
+    ORDER BY n.id
+  LOOP
+    IF v_sync.differs THEN
+      INSERT INTO sync_definitions(id, name, team_id, status, provider, source, destination, schedule, definition)
+      VALUES (v_sync.id, v_sync.name, v_sync.team_id, v_sync.status, v_sync.provider, v_sync.source,
+              v_sync.destination, v_sync.schedule, v_sync.definition)
+      ON CONFLICT (id) DO UPDATE SET name = excluded.name, team_id = excluded.team_id, status = excluded.status,
+        provider = excluded.provider, source = excluded.source, destination = excluded.destination,
+        schedule = excluded.schedule, definition = excluded.definition;
+      -- What was changed is looked at now, not when the old schedule would have had its turn.
+      INSERT INTO sync_state(sync_id, team_id, active) VALUES (v_sync.id, v_sync.team_id, v_sync.status = 'active')
+      ON CONFLICT (sync_id) DO UPDATE SET team_id = excluded.team_id, active = excluded.active, next_run_at = NULL,
+        looked_at_until = NULL, definition_version = sync_state.definition_version + 1;
+    END IF;
+    IF v_sync.old_team <> v_sync.team_id THEN
+      UPDATE sync_runs r SET team_id = v_sync.team_id WHERE r.sync_id = v_sync.id;
+      UPDATE sync_row_errors e SET team_id = v_sync.team_id WHERE e.sync_id = v_sync.id;
+      -- Its pending jobs are now another team's: the next claim says so.
+      UPDATE data_sync_jobs j SET noticed = false
+      WHERE j.sync_id = syncflow_sync_id(v_sync.id) AND j.status = 'pending';
+      PERFORM syncflow_recount(v_sync.id);
+    END IF;
+    UPDATE sync_state t SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, next_run_at = NULL, looked_at_until = NULL
+    WHERE t.sync_id = v_sync.id AND t.hold_kind = 'removed';
+  END LOOP;
+  FOR v_sync IN
+    SELECT d.id, d.name FROM sync_definitions d JOIN sync_state t ON t.sync_id = d.id
+    WHERE t.hold_kind IS DISTINCT FROM 'removed' AND NOT d.id = ANY(p_ids) ORDER BY d.id
+  LOOP
+    UPDATE sync_state t
+    SET definition_version = t.definition_version + 1, hold_kind = 'removed', hold_since = v_now, hold_reason = format(
+      'sync %s is no longer in the config: put it back, or drop what is kept for it with `syncflow forget %s`',
+      v_sync.name, v_sync.name)
+    WHERE t.sync_id = v_sync.id;
+  END LOOP;
+  PERFORM pg_notify(syncflow_channel(), '');
+END
+$$;
+
+CREATE OR REPLACE FUNCTION syncflow_take(p_sync text, p_owner text, p_run text, p_lease_us bigint, p_now timestamptz)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  v_team text;
+  v_provider text;
+  v_seqs bigint[];
+  v_job text;
+  v_priority integer;
+  v_attempt integer;
+  v_run_seq bigint;
+  v_after timestamptz;
+  v_next integer;
+BEGIN
+  SELECT d.team_id, d.provider INTO v_team, v_provider FROM sync_definitions d WHERE d.id = p_sync;
+  WITH taken AS (
+    UPDATE data_sync_jobs j
+    SET status = 'processing', run_id = p_run, started_at = p_now, updated_at = p_now, noticed = false,
+        team_id = syncflow_team_id(v_team), provider = coalesce(nullif(j.provider, ''), v_provider)
+    WHERE j.sync_id = syncflow_sync_id(p_sync) AND j.status = 'pending' AND j.run_after <= p_now
+      AND (j.team_id = syncflow_team_id(v_team) OR j.team_id IS NULL)
+    RETURNING j.seq, j.id::text AS id, j.priority, j.retry_count)
+  SELECT array_agg(k.seq), (array_agg(k.id ORDER BY k.priority DESC, k.seq))[1], max(k.priority),
+         coalesce(max(k.retry_count), 0) + 1
+  INTO v_seqs, v_job, v_priority, v_attempt FROM taken k;
+  SELECT min(j.run_after), coalesce(max(j.priority), 0) INTO v_after, v_next FROM data_sync_jobs j
+  WHERE j.sync_id = syncflow_sync_id(p_sync) AND j.status = 'pending'
+    AND (j.team_id = syncflow_team_id(v_team) OR j.team_id IS NULL);
+  IF v_seqs IS NULL THEN
+    UPDATE sync_state t SET queued_run_after = v_after, queued_priority = v_next WHERE t.sync_id = p_sync;
+    RETURN false;
+  END IF;
+  UPDATE sync_state t
+  SET queued_run_after = v_after, queued_priority = v_next, epoch = t.epoch + 1, lease_owner = p_owner,
+      lease_run = p_run, lease_until = p_now + p_lease_us * interval '1 microsecond', lease_version = t.definition_version,
+      backoff_until = NULL
+  WHERE t.sync_id = p_sync;
+  INSERT INTO sync_runs(id, job_id, sync_id, team_id, attempt, status, started_at)
+  VALUES (p_run, v_job, p_sync, v_team, v_attempt, 'processing', p_now) RETURNING seq INTO v_run_seq;
+  INSERT INTO sync_run_jobs(job_seq, run_seq) SELECT s, v_run_seq FROM unnest(v_seqs) s;
+  PERFORM syncflow_note_turn(v_priority, v_team);
+  RETURN true;
+END
+$$;
+
+-- Extends the lease. False: the sync is not as it was when the run began.
+DROP FUNCTION syncflow_heartbeat(text, text, text, bigint, bigint, timestamptz);
+CREATE FUNCTION syncflow_heartbeat(p_sync text, p_run text, p_owner text, p_epoch bigint, p_lease_us bigint,
+                                   p_now timestamptz)
+RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  v_now timestamptz := syncflow_require_lease(p_sync, p_run, p_owner, p_epoch, p_now);
+  v_same boolean;
+BEGIN
+  IF NOT EXISTS (SELECT FROM data_sync_jobs j WHERE j.run_id = p_run AND j.status = 'processing') THEN
+    RAISE EXCEPTION USING ERRCODE = 'SF002',
+      MESSAGE = format('sync %s: every job of run %s was cancelled', p_sync, p_run);
+  END IF;
+  UPDATE sync_state t SET lease_until = v_now + p_lease_us * interval '1 microsecond' WHERE t.sync_id = p_sync
+  RETURNING t.lease_version = t.definition_version INTO v_same;
+  RETURN v_same;
 END
 $$;

@@ -54,3 +54,9 @@ BEGIN
   INSERT INTO sync_mappings(id, mapping, position, fingerprint_data, fingerprint_shape, owned, appending, generation)
   VALUES (old.id, old.mapping, '', '', '', 0, 0, 0);
 END;
+
+-- A run that began under another version of its sync's definition than the sync has now ends after its batch.
+-- Counts changes of the definition, and leaving the config.
+ALTER TABLE sync_state ADD COLUMN definition_version INTEGER NOT NULL DEFAULT 0;
+-- What that was when the lease was granted.
+ALTER TABLE sync_state ADD COLUMN lease_version INTEGER NOT NULL DEFAULT 0;
