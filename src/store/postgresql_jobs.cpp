@@ -126,16 +126,15 @@ std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& on
 
 bool PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
   Call call("SELECT syncflow_heartbeat($1, $2, $3, $4, $5, $6)");
-  return run(now(add_lease(call, lease).duration(time))).boolean(0, 0);
+  return run(heartbeats_, now(add_lease(call, lease).duration(time)), Retry::plain).boolean(0, 0);
 }
 
 bool PostgresqlStore::is_to_end(const Lease& lease) {
-  return run(Call("SELECT NOT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing') "
-                  "OR EXISTS (SELECT FROM sync_state WHERE sync_id = $2 AND lease_run = $1 AND lease_version <> "
-                  "definition_version)")
-                 .id(lease.run_id)
-                 .id(lease.sync_id))
-      .boolean(0, 0);
+  Call call(
+      "SELECT NOT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing') "
+      "OR EXISTS (SELECT FROM sync_state WHERE sync_id = $2 AND lease_run = $1 AND lease_version <> "
+      "definition_version)");
+  return run(heartbeats_, call.id(lease.run_id).id(lease.sync_id), Retry::plain).boolean(0, 0);
 }
 
 void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {

@@ -27,7 +27,7 @@ constexpr Duration kLookInterval = 1s;
 }  // namespace
 
 PostgresqlStore::PostgresqlStore(Place place, Clock& clock, StoreTime time)
-    : clock_(clock), time_(time), sessions_(std::move(place)), server_clock_(clock) {
+    : clock_(clock), time_(time), sessions_(place, kMostSessions), heartbeats_(std::move(place), kMostHeartbeats), server_clock_(clock) {
   Sessions::Lent session = sessions_.lend();
   migrate(*session);
   if (time_ == StoreTime::server) server_clock_.follow(*session);
@@ -44,13 +44,13 @@ Call& PostgresqlStore::now(Call& call) {
   return time_ == StoreTime::server ? call.null() : call.time(clock_.now());
 }
 
-libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
+libpq::Rows PostgresqlStore::run(Sessions& sessions, Call& call, Retry retry) {
   const auto began = clock_.monotonic();
   Duration pause = kFirstPause;
   for (int tries = 1;; ++tries) {
     bool sent = false;
     try {
-      Sessions::Lent session = sessions_.lend();
+      Sessions::Lent session = sessions.lend();
       if (time_ == StoreTime::server) server_clock_.follow(*session);
       sent = true;
       libpq::Answer answer = session->attempt_prepared(call.sql(), call.parameters());
@@ -66,7 +66,7 @@ libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
       log::debug("The store's connection was lost; trying again.", {{"error", error.what()}});
     }
     if (sent) call.try_again(retry == Retry::told);
-    sessions_.drop_idle();
+    sessions.drop_idle();
     clock_.sleep(pause, {});
     pause *= 2;
   }

@@ -86,7 +86,8 @@ class PostgresqlStore : public Store {
  private:
   /// Whether the last parameter of a call tells of earlier tries.
   enum class Retry { plain, told };
-  libpq::Rows run(Call& call, Retry retry = Retry::plain);
+  libpq::Rows run(Sessions& sessions, Call& call, Retry retry);
+  libpq::Rows run(Call& call, Retry retry = Retry::plain) { return run(sessions_, call, retry); }
   libpq::Rows run(Call&& call) { return run(call, Retry::plain); }
   /// What a function takes as `p_now`: null, for the server's clock, but in tests.
   Call& now(Call& call);
@@ -101,6 +102,7 @@ class PostgresqlStore : public Store {
   Clock& clock_;
   const StoreTime time_;
   Sessions sessions_;
+  Sessions heartbeats_;
   ServerClock server_clock_;
   std::mutex waiters_mutex_;
   std::set<std::stop_source*> waiters_;

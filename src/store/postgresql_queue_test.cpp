@@ -1,0 +1,88 @@
+// What the PostgreSQL store's queue does beside the contract: sessions that are kept, ids of tables that were there
+// before.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/uuid.h"
+#include "store/postgresql.h"
+#include "store/postgresql_sessions.h"
+#include "testkit/postgresql_database.h"
+
+namespace syncflow::testkit {
+namespace {
+
+using namespace std::chrono_literals;
+
+class PostgresqlQueue : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    SYNCFLOW_NEEDS_POSTGRESQL();
+    database_ = std::make_unique<PostgresDatabase>();
+  }
+  std::unique_ptr<Store> open() {
+    const libpq::Target& target = database_->target();
+    const std::string login =
+        target.password.empty() ? target.user : target.user + ":" + target.password.reveal();
+    return open_postgresql_store(
+        fmt::format("postgresql://{}@{}:{}/{}", login, target.host, target.port, target.database), clock_);
+  }
+  static Sync sync(const std::string& name) {
+    Sync sync;
+    sync.name = name;
+    sync.id = url_uuid(name);
+    sync.provider = "postgresql";
+    sync.schedule = "every 1 minute";
+    sync.definition = "{}";
+    return sync;
+  }
+
+  std::unique_ptr<PostgresDatabase> database_;
+  SystemClock clock_;
+};
+
+TEST_F(PostgresqlQueue, BeatsThoughAllOtherSessionsWait) {
+  const auto store = open();
+  store->apply_syncs({sync("a"), sync("b")});
+  store->enqueue(sync("a").id, Trigger::manual);
+  const auto claim = store->claim("worker", 30s);
+  ASSERT_TRUE(claim);
+  const auto blocker = database_->connect();
+  blocker->execute(
+      fmt::format("BEGIN; SELECT FROM sync_state WHERE sync_id = '{}' FOR UPDATE", sync("b").id));
+  std::vector<std::thread> others;
+  for (std::size_t i = 0; i < postgresql_store::kMostSessions; ++i)
+    others.emplace_back([&] { EXPECT_NO_THROW(store->enqueue(sync("b").id, Trigger::manual)); });
+  const std::string waiting = std::to_string(postgresql_store::kMostSessions);
+  const auto until = std::chrono::steady_clock::now() + 15s;
+  while (database_->value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                          "wait_event_type = 'Lock'") != waiting &&
+         std::chrono::steady_clock::now() < until) {
+  }
+  const auto began = std::chrono::steady_clock::now();
+  std::thread lets_go([&] {
+    // Whatever becomes of the heartbeat, the others go on.
+    EXPECT_TRUE(store->heartbeat(claim->lease, 60s));
+    EXPECT_FALSE(store->is_to_end(claim->lease));
+  });
+  while (database_->value(fmt::format("SELECT lease_until > clock_timestamp() + interval '45 seconds' FROM sync_state "
+                                      "WHERE sync_id = '{}'",
+                                      sync("a").id)) != "t" &&
+         std::chrono::steady_clock::now() - began < 5s) {
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s) << "the heartbeat waits behind the others";
+  blocker->execute("ROLLBACK");
+  lets_go.join();
+  for (std::thread& other : others) other.join();
+}
+
+}  // namespace
+}  // namespace syncflow::testkit
