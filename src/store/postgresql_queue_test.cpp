@@ -84,5 +84,41 @@ TEST_F(PostgresqlQueue, BeatsThoughAllOtherSessionsWait) {
   for (std::thread& other : others) other.join();
 }
 
+/// A table as another program made it, whose ids are texts.
+constexpr const char* kTextTable =
+    "CREATE TABLE data_sync_jobs (id text PRIMARY KEY, sync_id text NOT NULL, team_id text, provider text, status text "
+    "NOT NULL DEFAULT 'pending', payload json, error text, retry_count int NOT NULL DEFAULT 0, created_at timestamptz "
+    "DEFAULT now(), updated_at timestamptz DEFAULT now(), started_at timestamptz, finished_at timestamptz)";
+constexpr const char* kTeam = "6f1c1f6e-0000-4000-8000-00000000000a";
+constexpr const char* kShouted = "6F1C1F6E-0000-4000-8000-00000000000A";
+
+TEST_F(PostgresqlQueue, ServesJobsWhoseTeamIsWrittenInCapitals) {
+  database_->run(kTextTable);
+  Sync of_team = sync("a");
+  of_team.team_id = kTeam;
+  const auto insert = [&](const std::string& id) {
+    database_->run(fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id) VALUES ('{}', '{}', '{}')", id,
+                               of_team.id, kShouted));
+  };
+  insert("from before");
+  const auto store = open();
+  store->apply_syncs({of_team});
+  insert("from now on");
+  auto claim = store->claim("worker", 30s);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->jobs.size(), 2u);
+  store->finish(claim->lease, {});
+  EXPECT_EQ(store->pending_jobs(), 0u);
+
+  // Whose team is corrected while it waits.
+  database_->run(fmt::format(
+      "INSERT INTO data_sync_jobs(id, sync_id, run_after) VALUES ('for later', '{}', '2999-01-01')", of_team.id));
+  EXPECT_FALSE(store->claim("worker", 30s));
+  database_->run(fmt::format("UPDATE data_sync_jobs SET team_id = '{}', run_after = now() WHERE id = 'for later'", kShouted));
+  claim = store->claim("worker", 30s);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->jobs.front().id, "for later");
+}
+
 }  // namespace
 }  // namespace syncflow::testkit

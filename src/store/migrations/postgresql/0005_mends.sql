@@ -357,3 +357,44 @@ BEGIN
   RETURN v_same;
 END
 $$;
+
+-- Ids in columns of text are in lower case, a team's too; a pending job whose ids another program corrects is news.
+CREATE OR REPLACE FUNCTION syncflow_job_inserted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF new.id IS NULL THEN new.id := gen_random_uuid(); END IF;
+  new.sync_id := lower(new.sync_id::text);
+  new.team_id := lower(new.team_id::text);
+  new.status := coalesce(new.status, 'pending');
+  new.payload := coalesce(new.payload, '{}');
+  new.retry_count := coalesce(new.retry_count, 0);
+  new.created_at := coalesce(new.created_at, now());
+  new.updated_at := coalesce(new.updated_at, now());
+  new."trigger" := coalesce(new."trigger", 'external');
+  new.run_after := coalesce(new.run_after, now());
+  new.priority := coalesce(new.priority, 0);
+  new.noticed := false;
+  IF new.status = 'pending' THEN PERFORM pg_notify(syncflow_channel(), ''); END IF;
+  RETURN new;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION syncflow_job_updated() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  new.sync_id := lower(new.sync_id::text);
+  new.team_id := lower(new.team_id::text);
+  new.noticed := false;
+  PERFORM pg_notify(syncflow_channel(), '');
+  RETURN new;
+END
+$$;
+
+DROP TRIGGER syncflow_job_updated ON data_sync_jobs;
+CREATE TRIGGER syncflow_job_updated BEFORE UPDATE ON data_sync_jobs
+FOR EACH ROW WHEN (new.status = 'pending' AND new.noticed = old.noticed
+                   AND (old.status IS DISTINCT FROM new.status
+                        OR old.sync_id IS DISTINCT FROM new.sync_id OR old.team_id IS DISTINCT FROM new.team_id
+                        OR (new.noticed AND (old.run_after <> new.run_after OR old.priority <> new.priority))))
+EXECUTE FUNCTION syncflow_job_updated();
+
+UPDATE data_sync_jobs SET team_id = syncflow_team_id(lower(team_id::text)), noticed = false
+WHERE status = 'pending' AND team_id::text <> lower(team_id::text);
