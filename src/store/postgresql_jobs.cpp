@@ -46,14 +46,8 @@ Store::Enqueued PostgresqlStore::enqueue(const std::string& sync_id, Trigger tri
 }
 
 std::optional<Job> PostgresqlStore::find_job(const std::string& id) {
-  // A table that was there before us may have other ids than uuids; a look-up of one may take its time.
-  if (!is_uuid(id))
-    return one_job(
-        Call("SELECT * FROM syncflow_jobs(ARRAY(SELECT seq FROM data_sync_jobs WHERE id::text = $1))")
-            .text(id));
-  return one_job(
-      Call("SELECT * FROM syncflow_jobs(ARRAY(SELECT seq FROM data_sync_jobs WHERE id = syncflow_id($1)))")
-          .text(id));
+  // A table that was there before us may have other ids than uuids.
+  return one_job(Call("SELECT * FROM syncflow_find_job($1)").text(id));
 }
 
 std::optional<Job> PostgresqlStore::retry_job(const std::string& id) {

@@ -120,5 +120,31 @@ TEST_F(PostgresqlQueue, ServesJobsWhoseTeamIsWrittenInCapitals) {
   EXPECT_EQ(claim->jobs.front().id, "for later");
 }
 
+TEST_F(PostgresqlQueue, FindsAJobByIndexWhateverIsAskedFor) {
+  for (const char* made : {"", kTextTable}) {
+    database_ = std::make_unique<PostgresDatabase>();
+    if (*made != 0) database_->run(made);
+    const auto store = open();
+    store->apply_syncs({sync("a")});
+    const Job job = store->enqueue(sync("a").id, Trigger::manual).job;
+    EXPECT_EQ(store->find_job(job.id)->sync_id, sync("a").id);
+    for (const char* none : {"x", "", "0b8f0000-0000-4000-8000-000000000000", "%", "NULL"})
+      EXPECT_FALSE(store->find_job(none)) << none;
+    // Read in the order of the index, of a thousand rows none but the one.
+    database_->run(
+        "INSERT INTO data_sync_jobs(id, sync_id, status) SELECT gen_random_uuid(), gen_random_uuid(), 'completed' FROM "
+        "generate_series(1, 1000); ANALYZE data_sync_jobs");
+    for (const std::string& asked : {std::string("x"), job.id}) {
+      const std::string scans =
+          "SELECT coalesce(seq_scan, 0) FROM pg_stat_xact_user_tables WHERE relname = 'data_sync_jobs'";
+      database_->run("BEGIN");
+      const std::string before = database_->value(scans);
+      database_->run("SELECT * FROM syncflow_find_job('" + asked + "')");
+      EXPECT_EQ(database_->value(scans), before) << made << asked;
+      database_->run("ROLLBACK");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace syncflow::testkit

@@ -398,3 +398,13 @@ EXECUTE FUNCTION syncflow_job_updated();
 
 UPDATE data_sync_jobs SET team_id = syncflow_team_id(lower(team_id::text)), noticed = false
 WHERE status = 'pending' AND team_id::text <> lower(team_id::text);
+
+-- By index whatever is asked for: a text that cannot be an id of this table is the id of no job.
+CREATE FUNCTION syncflow_find_job(p_id text) RETURNS SETOF syncflow_job LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+BEGIN
+  RETURN QUERY SELECT f.* FROM data_sync_jobs j CROSS JOIN LATERAL syncflow_jobs(ARRAY[j.seq]) f WHERE j.id = syncflow_id(p_id);
+EXCEPTION WHEN invalid_text_representation THEN
+  RETURN;
+END
+$$;
