@@ -456,7 +456,8 @@ TEST_F(Api, CountsRequestsByPatternsOfWhichThereAreFew) {
 }
 
 TEST(ApiProbes, AreQuickUnlessTheyAskTheStore) {
-  for (const char* quick : {"/healthz", "/hello", "/hello?name=x"}) EXPECT_TRUE(is_quick({"GET", quick, {}, ""})) << quick;
+  for (const char* quick : {"/healthz", "/hello", "/hello?name=x"})
+    EXPECT_TRUE(is_quick({"GET", quick, {}, ""})) << quick;
   for (const char* slow : {"/readyz", "/metrics", "/jobs", "/healthz/x"})
     EXPECT_FALSE(is_quick({"GET", slow, {}, ""})) << slow;
 }

@@ -279,8 +279,8 @@ class OneRound {
         const bool waits_for_ever = sync && (sync->hold || sync->status != SyncStatus::active);
         if (job->status == JobStatus::processing || !waits_for_ever) continue;
         ended.error = sync->hold ? sync->hold->reason
-                                 : fmt::format("sync {} is {}; set its status to active to run it", sync->name,
-                                               name_of(sync->status));
+                                 : fmt::format("sync {} is {}; set its status to active to run it",
+                                               sync->name, name_of(sync->status));
         if (sync->hold) ended.hold = sync->hold->kind;
       } else {
         ended.error = job ? job->error : "the job is gone from the queue";

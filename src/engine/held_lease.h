@@ -50,7 +50,8 @@ class HeldLease : public Fence {
   std::atomic<std::int64_t> store_valid_until_;  ///< microseconds of the store's clock
   std::atomic<bool> cancelled_ = false;
   const log::Scope::Fields log_fields_ = log::Scope::of_this_thread();
-  std::chrono::steady_clock::time_point asked_at_;  ///< when the last heartbeat was sent; of the thread that beats
+  /// When the last heartbeat was sent; of the thread that beats.
+  std::chrono::steady_clock::time_point asked_at_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> on_outer_stop_;
   std::jthread beating_;

@@ -106,8 +106,9 @@ class LostAnswers : public ::testing::Test {
 };
 
 TEST_F(LostAnswers, OfAnEnqueueLeaveOneJobThatIsNew) {
-  const auto asked = losing_the_answer(
-      "cut here", [&] { return store_->enqueue(sync("a").id, Trigger::manual, 0, R"({"note":"cut here"})"); });
+  const auto asked = losing_the_answer("cut here", [&] {
+    return store_->enqueue(sync("a").id, Trigger::manual, 0, R"({"note":"cut here"})");
+  });
   EXPECT_TRUE(asked.created) << "it was taken for somebody else's";
   EXPECT_EQ(store_->list_jobs({}).items.size(), 1u);
 }
@@ -144,15 +145,15 @@ TEST_F(LostAnswers, OfALookTellThatThePositionMoved) {
   const Claim claim = claim_of("a");
   store_->commit_batch(claim.lease, batch_to("p1", "cut here"));
   store_->finish(claim.lease, {});
-  EXPECT_TRUE(losing_the_answer("cut here", [&] {
-    return store_->commit_look(claim.sync.id, "cut here", {"p1"}, {"p2"});
-  }));
+  EXPECT_TRUE(losing_the_answer(
+      "cut here", [&] { return store_->commit_look(claim.sync.id, "cut here", {"p1"}, {"p2"}); }));
   EXPECT_EQ(store_->find_mapping(claim.sync.id, "cut here")->position.token, "p2");
 }
 
 TEST_F(LostAnswers, OfACommitThatIsStillAtWorkCountItsFiguresOnce) {
   const Claim claim = claim_of("a");
-  cut_in_the_middle("a", [&] { EXPECT_NO_THROW(store_->commit_batch(claim.lease, batch_to("p1", "orders"))); });
+  cut_in_the_middle("a",
+                    [&] { EXPECT_NO_THROW(store_->commit_batch(claim.lease, batch_to("p1", "orders"))); });
   EXPECT_EQ(read_by(claim), 1);
 }
 

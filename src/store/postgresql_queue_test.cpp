@@ -73,9 +73,10 @@ TEST_F(PostgresqlQueue, BeatsThoughAllOtherSessionsWait) {
     EXPECT_TRUE(store->heartbeat(claim->lease, 60s));
     EXPECT_FALSE(store->is_to_end(claim->lease));
   });
-  while (database_->value(fmt::format("SELECT lease_until > clock_timestamp() + interval '45 seconds' FROM sync_state "
-                                      "WHERE sync_id = '{}'",
-                                      sync("a").id)) != "t" &&
+  while (database_->value(
+             fmt::format("SELECT lease_until > clock_timestamp() + interval '45 seconds' FROM sync_state "
+                         "WHERE sync_id = '{}'",
+                         sync("a").id)) != "t" &&
          std::chrono::steady_clock::now() - began < 5s) {
   }
   EXPECT_LT(std::chrono::steady_clock::now() - began, 5s) << "the heartbeat waits behind the others";
@@ -86,8 +87,10 @@ TEST_F(PostgresqlQueue, BeatsThoughAllOtherSessionsWait) {
 
 /// A table as another program made it, whose ids are texts.
 constexpr const char* kTextTable =
-    "CREATE TABLE data_sync_jobs (id text PRIMARY KEY, sync_id text NOT NULL, team_id text, provider text, status text "
-    "NOT NULL DEFAULT 'pending', payload json, error text, retry_count int NOT NULL DEFAULT 0, created_at timestamptz "
+    "CREATE TABLE data_sync_jobs (id text PRIMARY KEY, sync_id text NOT NULL, team_id text, provider text, "
+    "status text "
+    "NOT NULL DEFAULT 'pending', payload json, error text, retry_count int NOT NULL DEFAULT 0, created_at "
+    "timestamptz "
     "DEFAULT now(), updated_at timestamptz DEFAULT now(), started_at timestamptz, finished_at timestamptz)";
 constexpr const char* kTeam = "6f1c1f6e-0000-4000-8000-00000000000a";
 constexpr const char* kShouted = "6F1C1F6E-0000-4000-8000-00000000000A";
@@ -97,8 +100,8 @@ TEST_F(PostgresqlQueue, ServesJobsWhoseTeamIsWrittenInCapitals) {
   Sync of_team = sync("a");
   of_team.team_id = kTeam;
   const auto insert = [&](const std::string& id) {
-    database_->run(fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id) VALUES ('{}', '{}', '{}')", id,
-                               of_team.id, kShouted));
+    database_->run(fmt::format("INSERT INTO data_sync_jobs(id, sync_id, team_id) VALUES ('{}', '{}', '{}')",
+                               id, of_team.id, kShouted));
   };
   insert("from before");
   const auto store = open();
@@ -112,9 +115,11 @@ TEST_F(PostgresqlQueue, ServesJobsWhoseTeamIsWrittenInCapitals) {
 
   // Whose team is corrected while it waits.
   database_->run(fmt::format(
-      "INSERT INTO data_sync_jobs(id, sync_id, run_after) VALUES ('for later', '{}', '2999-01-01')", of_team.id));
+      "INSERT INTO data_sync_jobs(id, sync_id, run_after) VALUES ('for later', '{}', '2999-01-01')",
+      of_team.id));
   EXPECT_FALSE(store->claim("worker", 30s));
-  database_->run(fmt::format("UPDATE data_sync_jobs SET team_id = '{}', run_after = now() WHERE id = 'for later'", kShouted));
+  database_->run(fmt::format(
+      "UPDATE data_sync_jobs SET team_id = '{}', run_after = now() WHERE id = 'for later'", kShouted));
   claim = store->claim("worker", 30s);
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->jobs.front().id, "for later");
@@ -132,7 +137,8 @@ TEST_F(PostgresqlQueue, FindsAJobByIndexWhateverIsAskedFor) {
       EXPECT_FALSE(store->find_job(none)) << none;
     // Read in the order of the index, of a thousand rows none but the one.
     database_->run(
-        "INSERT INTO data_sync_jobs(id, sync_id, status) SELECT gen_random_uuid(), gen_random_uuid(), 'completed' FROM "
+        "INSERT INTO data_sync_jobs(id, sync_id, status) SELECT gen_random_uuid(), gen_random_uuid(), "
+        "'completed' FROM "
         "generate_series(1, 1000); ANALYZE data_sync_jobs");
     for (const std::string& asked : {std::string("x"), job.id}) {
       const std::string scans =

@@ -27,7 +27,11 @@ constexpr Duration kLookInterval = 1s;
 }  // namespace
 
 PostgresqlStore::PostgresqlStore(Place place, Clock& clock, StoreTime time)
-    : clock_(clock), time_(time), sessions_(place, kMostSessions), heartbeats_(std::move(place), kMostHeartbeats), server_clock_(clock) {
+    : clock_(clock),
+      time_(time),
+      sessions_(place, kMostSessions),
+      heartbeats_(std::move(place), kMostHeartbeats),
+      server_clock_(clock) {
   Sessions::Lent session = sessions_.lend();
   migrate(*session);
   if (time_ == StoreTime::server) server_clock_.follow(*session);
@@ -90,8 +94,9 @@ bool PostgresqlStore::sweep(Duration age) {
 
 /// Deletes what a deleted mapping has noted. False: there is more, but no step is left.
 bool PostgresqlStore::sweep_notes(std::int64_t mapping, int& steps) {
-  for (const char* sql : {"SELECT syncflow_sweep_rows($1, $2, $3)", "SELECT syncflow_sweep_keys($1, 0, $2, $3)",
-                          "SELECT syncflow_sweep_keys($1, 1, $2, $3)"}) {
+  for (const char* sql :
+       {"SELECT syncflow_sweep_rows($1, $2, $3)", "SELECT syncflow_sweep_keys($1, 0, $2, $3)",
+        "SELECT syncflow_sweep_keys($1, 1, $2, $3)"}) {
     for (std::optional<RowHash> from = RowHash{}; from;) {
       if (steps-- == 0) return false;
       const libpq::Rows last = run(Call(sql).number(mapping).hash(*from).number(kNotesSweptAtOnce));

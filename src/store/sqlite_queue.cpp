@@ -377,9 +377,8 @@ bool SqliteStore::heartbeat(const Lease& lease, Duration time) {
 }
 
 bool SqliteStore::is_to_end(const Lease& lease) {
-  return read([&](Connection& connection) {
-    return !has_jobs(connection, lease) || was_changed(connection, lease);
-  });
+  return read(
+      [&](Connection& connection) { return !has_jobs(connection, lease) || was_changed(connection, lease); });
 }
 
 void SqliteStore::finish(const Lease& lease, const Outcome& outcome) {

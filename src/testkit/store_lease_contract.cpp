@@ -76,7 +76,8 @@ TEST_P(StoreLeaseContract, TellsARunThatItsSyncWasChangedPausedOrRemoved) {
   changed.definition = R"({"tables":[1]})";
   Sync paused = as_claimed;
   paused.status = SyncStatus::paused;
-  for (const std::vector<Sync>& now : {std::vector{changed, other}, std::vector{paused, other}, std::vector{other}}) {
+  for (const std::vector<Sync>& now :
+       {std::vector{changed, other}, std::vector{paused, other}, std::vector{other}}) {
     const std::string id = apply({as_claimed, other});
     const Claim claim = claim_of(id);
     apply({other, as_claimed});

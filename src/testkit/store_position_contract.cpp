@@ -258,7 +258,8 @@ TEST_P(StorePositionContract, ForgetsAtOnceWhatIsDeletedLater) {
   EXPECT_TRUE(has_any("sync_keys"));
 
   EXPECT_FALSE(store_->sweep(24h)) << "there is no more";
-  for (const char* gone : {"sync_rows WHERE generation = 5", "sync_keys", "sync_mappings WHERE sync_id IS NULL"})
+  for (const char* gone :
+       {"sync_rows WHERE generation = 5", "sync_keys", "sync_mappings WHERE sync_id IS NULL"})
     EXPECT_FALSE(has_any(gone)) << gone;
   EXPECT_EQ(keys_of(rows_of(id)), Keys{3});
   EXPECT_EQ(position_of(id), "l1");

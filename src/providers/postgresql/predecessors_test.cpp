@@ -55,8 +55,9 @@ class PostgresPredecessors : public ::testing::Test {
     std::string rows;
     for (int id = 1; id <= 2000; ++id) rows += fmt::format("{}\tearlier\n", id);
     session->put_copied(rows);
-    const std::string there = fmt::format(
-        "SELECT count(*) FROM pg_stat_progress_copy WHERE pid = {} AND tuples_processed >= 1000", session->backend_pid());
+    const std::string there =
+        fmt::format("SELECT count(*) FROM pg_stat_progress_copy WHERE pid = {} AND tuples_processed >= 1000",
+                    session->backend_pid());
     while (database_->value(there) == "0") {
     }
     return session;
@@ -77,9 +78,11 @@ class PostgresPredecessors : public ::testing::Test {
     const auto connection = provider().connect(database_->options(), {clock_, {}});
     const auto destination = connection->open_destination(spec);
     destination->prepare();
-    WriteResult result = destination->write(BatchBuilder(schema).upsert({7, "later"}), mode, NamedFence(epoch));
+    WriteResult result =
+        destination->write(BatchBuilder(schema).upsert({7, "later"}), mode, NamedFence(epoch));
     names_ = database_->rows(
-        "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE "
+        "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND "
+        "application_name LIKE "
         "'syncflow % 5'");
     return result;
   }
