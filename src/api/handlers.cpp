@@ -419,6 +419,11 @@ std::vector<Route> routes() {
   return all;
 }
 
+bool is_quick(const Request& request) {
+  const std::string_view path = request.path();
+  return path == "/healthz" || path == "/hello";
+}
+
 Handler make_handler(Backend backend) {
   auto handlers = std::make_shared<Handlers>(std::move(backend));
   return [handlers](const Request& request) { return handlers->handle(request); };

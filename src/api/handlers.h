@@ -23,6 +23,9 @@ struct Route {
 };
 std::vector<Route> routes();
 
+/// Whether the handler answers without the store or anything else that may be slow.
+bool is_quick(const Request& request);
+
 /// The API of docs/api.md. Thread-safe. Counts requests in core/metrics.h.
 Handler make_handler(Backend backend);
 

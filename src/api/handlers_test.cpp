@@ -455,6 +455,13 @@ TEST_F(Api, CountsRequestsByPatternsOfWhichThereAreFew) {
   EXPECT_EQ(text.find(job), std::string::npos);
 }
 
+TEST(ApiProbes, AreQuickUnlessTheyAskTheStore) {
+  for (const char* quick : {"/healthz", "/hello", "/hello?name=x"})
+    EXPECT_TRUE(is_quick({"GET", quick, {}, ""})) << quick;
+  for (const char* slow : {"/readyz", "/metrics", "/jobs", "/healthz/x"})
+    EXPECT_FALSE(is_quick({"GET", slow, {}, ""})) << slow;
+}
+
 TEST_F(Api, WorksOverASocket) {
   const Sync sync = add("customers");
   Server server({"127.0.0.1", 0}, handler_, clock_);

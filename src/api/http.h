@@ -41,6 +41,9 @@ class BadRequest : public Error {
 /// Called from several threads at once. What it throws is answered with 500.
 using Handler = std::function<Response(const Request&)>;
 
+/// Whether a request is answered without waiting for anything. Called from the thread of the sockets.
+using IsQuick = std::function<bool(const Request&)>;
+
 /// The parameters after '?', decoded, in the order sent.
 ///
 /// Throws BadRequest for a broken escape or for what is not UTF-8.

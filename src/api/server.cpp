@@ -105,8 +105,9 @@ std::string client_of(const tcp::socket& socket) {
 
 /// All but `handlers` is touched by the thread that runs `io` alone, so nothing here is locked.
 struct Server::Inside {
-  Inside(Handler answers, Clock& its_clock, Limits its_limits)
+  Inside(Handler answers, Clock& its_clock, Limits its_limits, IsQuick quick)
       : handler(std::move(answers)),
+        is_quick(std::move(quick)),
         clock(its_clock),
         limits(its_limits),
         admission(its_limits.requests, its_limits.requests_of_a_client) {}
@@ -123,6 +124,7 @@ struct Server::Inside {
   void end();
 
   Handler handler;
+  IsQuick is_quick;
   Clock& clock;
   Limits limits;
   asio::io_context io{1};
@@ -231,13 +233,15 @@ class Server::Session : public std::enable_shared_from_this<Session> {
     stream_.expires_never();
     keep_alive_ = parser_->get().keep_alive() && parser_->get().version() == 11;
     without_body_ = parser_->get().method() == http::verb::head;
+    Request request = plain(parser_->release());
+    if (server_.is_quick && server_.is_quick(request)) return write(handled(request));
     const bool full = server_.buffered_bytes > server_.limits.buffered_bytes;
     if (const int refusal = full ? 503 : server_.admission.enter(client_); refusal != 0)
       return write_refusal(refusal);
     count_requests();
     go_on(Step::handled);
     // The guard keeps `io` running until the answer is there, though no socket is waited for.
-    asio::post(server_.handlers, [self = shared_from_this(), request = plain(parser_->release()),
+    asio::post(server_.handlers, [self = shared_from_this(), request = std::move(request),
                                   guard = asio::make_work_guard(server_.io)]() mutable {
       Response response = self->handled(request);
       asio::post(guard.get_executor(), [self = std::move(self), response = std::move(response)]() mutable {
@@ -252,7 +256,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
     metrics::set(metrics::Gauge::http_requests, static_cast<double>(server_.admission.inside()));
   }
 
-  /// On a handler thread.
+  /// On a handler thread, unless the request is quick.
   Response handled(const Request& request) const {
     try {
       return server_.handler(request);
@@ -473,8 +477,8 @@ void Server::Inside::end() {
   for (const auto& session : present) session->close();
 }
 
-Server::Server(const Address& address, Handler handler, Clock& clock, Limits limits)
-    : inside_(std::make_unique<Inside>(std::move(handler), clock, limits)) {
+Server::Server(const Address& address, Handler handler, Clock& clock, Limits limits, IsQuick is_quick)
+    : inside_(std::make_unique<Inside>(std::move(handler), clock, limits, std::move(is_quick))) {
   inside_->listen(address);
   inside_->accept();
   inside_->thread = std::jthread([inside = inside_.get()] { inside->run(); });

@@ -45,12 +45,16 @@ struct Limits {
 
 /// Answers HTTP/1.1 at one address: one thread for all sockets, four for the handler.
 ///
+/// Requests that are quick are handled on the thread of the sockets, and count for no limit of requests: however long
+/// others take, these are answered.
+///
 /// What is no request gets its 400, 413 or 431 here, and what is too much its 429 or 503; the handler sees only whole
 /// requests with one Host. Counts in core/metrics.h what the handler does not see.
 class Server {
  public:
   /// Listens as soon as it is made. Throws Error(bad_config) when the address cannot be used.
-  Server(const Address& address, Handler handler, Clock& clock, Limits limits = {});
+  /// `is_quick` empty: no request is.
+  Server(const Address& address, Handler handler, Clock& clock, Limits limits = {}, IsQuick is_quick = {});
   /// As `stop`, and waits until all is closed.
   ~Server();
 

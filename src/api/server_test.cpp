@@ -5,6 +5,8 @@
 
 #include <future>
 #include <latch>
+#include <memory>
+#include <vector>
 
 #include "core/error.h"
 #include "testkit/http_client.h"
@@ -26,8 +28,9 @@ Response echo(const Request& request) {
 
 class HttpServer : public ::testing::Test {
  protected:
-  std::unique_ptr<Server> start(Handler handler = echo, Limits limits = {}) {
-    return std::make_unique<Server>(Address{"127.0.0.1", 0}, std::move(handler), clock_, limits);
+  std::unique_ptr<Server> start(Handler handler = echo, Limits limits = {}, IsQuick is_quick = {}) {
+    return std::make_unique<Server>(Address{"127.0.0.1", 0}, std::move(handler), clock_, limits,
+                                    std::move(is_quick));
   }
 
   SystemClock clock_;
@@ -159,6 +162,35 @@ TEST_F(HttpServer, AnswersOthersWhileAHandlerTakesItsTime) {
   EXPECT_EQ(quick.get("/quick").body, "GET /quick ");
   let_go.set_value();
   EXPECT_EQ(slow.receive().body, "GET /slow ");
+}
+
+TEST_F(HttpServer, AnswersWhatIsQuickWhileEveryHandlerIsBusyAndAllRequestsAreTaken) {
+  std::promise<void> let_go;
+  const auto gate = let_go.get_future().share();
+  Limits limits;
+  limits.requests = 4;
+  std::latch busy(4);
+  const auto server = start(
+      [&, gate](const Request& request) {
+        if (request.target == "/slow") {
+          busy.count_down();
+          gate.wait();
+        }
+        return echo(request);
+      },
+      limits, [](const Request& request) { return request.path() == "/quick"; });
+  std::vector<std::unique_ptr<HttpClient>> slow;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(std::make_unique<HttpClient>(server->address().port));
+    slow.back()->send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  busy.wait();
+  HttpClient probe(server->address().port);
+  EXPECT_EQ(probe.get("/other").status, 503);
+  EXPECT_EQ(probe.get("/quick?a").body, "GET /quick?a ");
+  EXPECT_EQ(probe.post("/quick", "body").body, "POST /quick body");
+  let_go.set_value();
+  for (const auto& client : slow) EXPECT_EQ(client->receive().body, "GET /slow ");
 }
 
 TEST_F(HttpServer, LetsAnAnswerOnItsWayArriveWhenItStopsAndClosesTheIdleAtOnce) {

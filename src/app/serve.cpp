@@ -70,7 +70,7 @@ int serve(const cli::Invocation& line, const Config& config, const Secret& key,
   Engine engine({*store, with.providers, with.clock, config, {}});
   engine.apply_config();
   api::Server server(wanted, api::make_handler({*store, with.providers, config.connections, key}), with.clock,
-                     limits);
+                     limits, api::is_quick);
   engine.start();
   announce(line, config, server.address(), with.out);
   interrupts.wait();

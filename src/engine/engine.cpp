@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 /// How many looks there may be at once: they mostly wait for their servers.
 constexpr int kLooksAtOnce = 16;
 constexpr Duration kQueuePoll = 500ms;
+constexpr Duration kSweepPause = 200ms;
 
 Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
   Sync sync;
@@ -47,13 +48,16 @@ Sync to_sync(const SyncDefinition& definition, const EngineParts& parts) {
 /// Forgets old jobs and runs, now and then.
 void sweep(const EngineParts& parts, const std::stop_token& stop) {
   const Duration keep = parts.config.engine.keep_finished;
+  bool more = false;
   do {
     try {
-      parts.store.sweep(keep);
+      more = parts.store.sweep(keep);
     } catch (const Error& error) {
+      more = false;
       log::warn("Old jobs could not be swept.", {{"error", error.what()}});
     }
-  } while (parts.clock.sleep(std::clamp<Duration>(keep / 10, 1min, 1h), stop));
+    // Piece by piece, so that a stop need not wait for a sync of millions of rows that was forgotten.
+  } while (parts.clock.sleep(more ? kSweepPause : std::clamp<Duration>(keep / 10, 1min, 1h), stop));
 }
 
 }  // namespace
@@ -273,9 +277,12 @@ class OneRound {
       const auto job = parts_.store.find_job(job_id);
       if (job && job->status != JobStatus::completed && job->status != JobStatus::failed) {
         const auto sync = parts_.store.find_sync(id);
-        if (job->status == JobStatus::processing || !sync || !sync->hold) continue;
-        ended.error = sync->hold->reason;
-        ended.hold = sync->hold->kind;
+        const bool waits_for_ever = sync && (sync->hold || sync->status != SyncStatus::active);
+        if (job->status == JobStatus::processing || !waits_for_ever) continue;
+        ended.error = sync->hold ? sync->hold->reason
+                                 : fmt::format("sync {} is {}; set its status to active to run it",
+                                               sync->name, name_of(sync->status));
+        if (sync->hold) ended.hold = sync->hold->kind;
       } else {
         ended.error = job ? job->error : "the job is gone from the queue";
       }

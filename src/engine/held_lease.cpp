@@ -25,7 +25,7 @@ HeldLease::HeldLease(Store& store, const Lease& lease, const EngineSettings& set
       valid_until_(in_microseconds(store.clock().monotonic())),
       store_valid_until_(in_microseconds(store.clock().now())),
       on_outer_stop_(std::move(outer), [this] { stop_.request_stop(); }) {
-  extend();
+  if (!extend()) stop_.request_stop();
   beating_ = std::jthread([this](std::stop_token stop) { beat(std::move(stop)); });
 }
 
@@ -34,25 +34,29 @@ HeldLease::~HeldLease() {
   beating_.join();
 }
 
-void HeldLease::extend() {
+bool HeldLease::extend() {
   const auto sent = store_.clock().monotonic();
   const Time sent_at = store_.clock().now();
-  store_.heartbeat(lease_, settings_.lease);
+  asked_at_ = sent;
+  const bool goes_on = store_.heartbeat(lease_, settings_.lease);
   valid_until_ = in_microseconds(sent) + settings_.lease.count();
   store_valid_until_ = in_microseconds(sent_at) + settings_.lease.count();
+  return goes_on;
 }
 
 void HeldLease::beat(std::stop_token stop) {
   const log::Scope scope(log_fields_);
-  Duration since{0};
   const Duration step = std::min<Duration>(settings_.heartbeat, 500ms);
   while (store_.clock().sleep(step, stop)) {
-    since += step;
     try {
-      // Who cancels a job should not wait for the next heartbeat.
-      if (store_.is_cancelled(lease_) || since >= settings_.heartbeat) {
-        since = {};
-        extend();
+      // Counted by the clock: a question may take seconds, and a sleep longer than it was to.
+      const bool is_due = store_.clock().monotonic() - asked_at_ >= settings_.heartbeat;
+      // Who cancels a job or changes a sync should not wait for the next heartbeat.
+      if (!is_due && (stop_.stop_requested() || !store_.is_to_end(lease_))) continue;
+      if (!extend() && !stop_.stop_requested()) {
+        log::info("The sync was changed, paused or removed: its run ends after its batch.",
+                  {{"sync", lease_.sync_id}, {"run", lease_.run_id}});
+        stop_.request_stop();
       }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) cancelled_ = true;

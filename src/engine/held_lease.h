@@ -15,6 +15,8 @@
 namespace syncflow {
 
 /// A claim's lease while its run works: beats in a thread of its own, and tells how much time is left.
+/// When the sync is changed, paused or removed meanwhile, `stop_token` is triggered and it beats on, for the run to end
+/// after its batch.
 ///
 /// The time left is counted on this machine's monotonic clock from before the last heartbeat was sent, so
 /// that it runs out here before it does in the store; and on the store's clock, by which the store ends it, in case
@@ -31,13 +33,15 @@ class HeldLease : public Fence {
 
   std::chrono::milliseconds left() const override;
   void check() const override;
+  Holder holder() const override { return {lease_.sync_id, lease_.epoch}; }
 
   /// Whether the job was cancelled by a person.
   bool cancelled() const { return cancelled_; }
 
  private:
   void beat(std::stop_token stop);
-  void extend();
+  /// Whether the run may go on.
+  bool extend();
 
   Store& store_;
   const Lease lease_;
@@ -46,6 +50,8 @@ class HeldLease : public Fence {
   std::atomic<std::int64_t> store_valid_until_;  ///< microseconds of the store's clock
   std::atomic<bool> cancelled_ = false;
   const log::Scope::Fields log_fields_ = log::Scope::of_this_thread();
+  /// When the last heartbeat was sent; of the thread that beats.
+  std::chrono::steady_clock::time_point asked_at_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> on_outer_stop_;
   std::jthread beating_;

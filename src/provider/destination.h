@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,12 @@
 #include "core/batch.h"
 
 namespace syncflow {
+
+/// Who holds the right to write for a sync. Of two holders the one with the higher epoch came later.
+struct Holder {
+  std::string sync_id;  ///< empty: nobody that has a name
+  std::int64_t epoch = 0;
+};
 
 /// What a worker holds while it writes; the destination asks it so that a worker that was frozen
 /// past its lease cannot write any more. Thread-safe.
@@ -20,6 +27,9 @@ class Fence {
   virtual std::chrono::milliseconds left() const = 0;
   /// Throws Error(lease_lost) when the time is over. Called after BEGIN and before COMMIT.
   virtual void check() const = 0;
+  /// For destinations where a frozen worker's transaction may outlast its lease: sessions that bear the holder's name
+  /// can be told from those of the holder before.
+  virtual Holder holder() const { return {}; }
 };
 
 enum class Existing { adopt, replace, refuse };

@@ -46,14 +46,8 @@ Store::Enqueued PostgresqlStore::enqueue(const std::string& sync_id, Trigger tri
 }
 
 std::optional<Job> PostgresqlStore::find_job(const std::string& id) {
-  // A table that was there before us may have other ids than uuids; a look-up of one may take its time.
-  if (!is_uuid(id))
-    return one_job(
-        Call("SELECT * FROM syncflow_jobs(ARRAY(SELECT seq FROM data_sync_jobs WHERE id::text = $1))")
-            .text(id));
-  return one_job(
-      Call("SELECT * FROM syncflow_jobs(ARRAY(SELECT seq FROM data_sync_jobs WHERE id = syncflow_id($1)))")
-          .text(id));
+  // A table that was there before us may have other ids than uuids.
+  return one_job(Call("SELECT * FROM syncflow_find_job($1)").text(id));
 }
 
 std::optional<Job> PostgresqlStore::retry_job(const std::string& id) {
@@ -124,15 +118,17 @@ std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& on
   return read_optional_time(rows, 0, 1);
 }
 
-void PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
+bool PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
   Call call("SELECT syncflow_heartbeat($1, $2, $3, $4, $5, $6)");
-  run(now(add_lease(call, lease).duration(time)));
+  return run(heartbeats_, now(add_lease(call, lease).duration(time)), Retry::plain).boolean(0, 0);
 }
 
-bool PostgresqlStore::is_cancelled(const Lease& lease) {
-  return !run(Call("SELECT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing')")
-                  .id(lease.run_id))
-              .boolean(0, 0);
+bool PostgresqlStore::is_to_end(const Lease& lease) {
+  Call call(
+      "SELECT NOT EXISTS (SELECT FROM data_sync_jobs WHERE run_id = $1 AND status = 'processing') "
+      "OR EXISTS (SELECT FROM sync_state WHERE sync_id = $2 AND lease_run = $1 AND lease_version <> "
+      "definition_version)");
+  return run(heartbeats_, call.id(lease.run_id).id(lease.sync_id), Retry::plain).boolean(0, 0);
 }
 
 void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {

@@ -9,8 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// More would only wait for each other in the server.
-constexpr std::size_t kMostSessions = 16;
 constexpr auto kPatience = 30s;
 
 }  // namespace
@@ -18,16 +16,16 @@ constexpr auto kPatience = 30s;
 Sessions::Lent Sessions::lend() {
   {
     std::unique_lock lock(mutex_);
-    if (!freed_.wait_for(lock, kPatience, [&] { return !idle_.empty() || open_ < kMostSessions; }))
+    if (!freed_.wait_for(lock, kPatience, [&] { return !idle_.empty() || open_ < most_; }))
       throw Error(ErrorKind::unavailable,
                   fmt::format("the store in PostgreSQL {}: none of {} connections got free within {} s",
-                              place_.target.place(), kMostSessions, kPatience / 1s));
+                              place_.target.place(), most_, kPatience / 1s));
     if (!idle_.empty()) {
       auto session = std::move(idle_.back());
       idle_.pop_back();
       return {*this, std::move(session)};
     }
-    idle_.reserve(kMostSessions);  // giving back must not throw
+    idle_.reserve(most_);  // giving back must not throw
     ++open_;
   }
   try {

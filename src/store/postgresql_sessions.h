@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -10,10 +11,16 @@
 
 namespace syncflow::postgresql_store {
 
-/// Connections to the store's server, handed out one for each user at a time, a limited number of them. Thread-safe.
+/// How many sessions a store has for its calls: more would only wait for each other in the server.
+inline constexpr std::size_t kMostSessions = 12;
+/// And for heartbeats alone, which must not wait behind commits. One that waits for its own sync's commit should not
+/// hold up those of others.
+inline constexpr std::size_t kMostHeartbeats = 4;
+
+/// Connections to the store's server, handed out one for each user at a time, `most` of them. Thread-safe.
 class Sessions {
  public:
-  explicit Sessions(Place place) : place_(std::move(place)) {}
+  Sessions(Place place, std::size_t most) : place_(std::move(place)), most_(most) {}
 
   /// Gives its session back when it goes; one that was lost is dropped.
   class Lent {
@@ -40,6 +47,7 @@ class Sessions {
   void give_back(std::unique_ptr<libpq::Session> session) noexcept;
 
   const Place place_;
+  const std::size_t most_;
   std::mutex mutex_;
   std::condition_variable freed_;
   std::vector<std::unique_ptr<libpq::Session>> idle_;

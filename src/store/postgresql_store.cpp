@@ -18,13 +18,20 @@ constexpr Duration kFirstPause = 50ms;
 /// Trying on must not double the time that a silent server takes already.
 constexpr auto kLongestTrying = 10s;
 constexpr int kSweptAtOnce = 1000;
+/// Of what mappings have noted, in each of so many transactions.
+constexpr int kNotesSweptAtOnce = 5000;
+constexpr int kSweepSteps = 20;
 /// How soon a job is seen whose notification was missed.
 constexpr Duration kLookInterval = 1s;
 
 }  // namespace
 
 PostgresqlStore::PostgresqlStore(Place place, Clock& clock, StoreTime time)
-    : clock_(clock), time_(time), sessions_(std::move(place)), server_clock_(clock) {
+    : clock_(clock),
+      time_(time),
+      sessions_(place, kMostSessions),
+      heartbeats_(std::move(place), kMostHeartbeats),
+      server_clock_(clock) {
   // On a session of its own: an upgrade may be waited for longer than anything else, and that lasts with the session.
   migrate(*connect(sessions_.place()));
   if (time_ == StoreTime::server) server_clock_.follow(*sessions_.lend());
@@ -41,13 +48,13 @@ Call& PostgresqlStore::now(Call& call) {
   return time_ == StoreTime::server ? call.null() : call.time(clock_.now());
 }
 
-libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
+libpq::Rows PostgresqlStore::run(Sessions& sessions, Call& call, Retry retry) {
   const auto began = clock_.monotonic();
   Duration pause = kFirstPause;
   for (int tries = 1;; ++tries) {
     bool sent = false;
     try {
-      Sessions::Lent session = sessions_.lend();
+      Sessions::Lent session = sessions.lend();
       if (time_ == StoreTime::server) server_clock_.follow(*session);
       sent = true;
       libpq::Answer answer = session->attempt_prepared(call.sql(), call.parameters());
@@ -64,7 +71,7 @@ libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
       tell("The store did not answer a call; trying again.", {{"error", error.what()}});
     }
     if (sent) call.try_again(retry == Retry::told);
-    sessions_.drop_idle();
+    sessions.drop_idle();
     clock_.sleep(pause, {});
     pause *= 2;
   }
@@ -72,12 +79,34 @@ libpq::Rows PostgresqlStore::run(Call& call, Retry retry) {
 
 void PostgresqlStore::ping() { run(Call("SELECT FROM sync_state LIMIT 1")); }
 
-void PostgresqlStore::sweep(Duration age) {
+bool PostgresqlStore::sweep(Duration age) {
   const Time before = clock().now() - age;
   for (const char* sql : {"SELECT syncflow_sweep_jobs($1, $2)", "SELECT syncflow_sweep_runs($1, $2)"}) {
     std::int64_t deleted = kSweptAtOnce;
     while (deleted == kSweptAtOnce) deleted = run(Call(sql).time(before).number(kSweptAtOnce)).integer(0, 0);
   }
+  const libpq::Rows deleted = run(
+      Call("SELECT id FROM sync_mappings WHERE sync_id IS NULL ORDER BY id LIMIT $1").number(kSweptAtOnce));
+  int steps = kSweepSteps;
+  for (int row = 0; row < deleted.size(); ++row)
+    if (!sweep_notes(deleted.integer(row, 0), steps)) return true;
+  return deleted.size() == kSweptAtOnce;
+}
+
+/// Deletes what a deleted mapping has noted. False: there is more, but no step is left.
+bool PostgresqlStore::sweep_notes(std::int64_t mapping, int& steps) {
+  for (const char* sql :
+       {"SELECT syncflow_sweep_rows($1, $2, $3)", "SELECT syncflow_sweep_keys($1, 0, $2, $3)",
+        "SELECT syncflow_sweep_keys($1, 1, $2, $3)"}) {
+    for (std::optional<RowHash> from = RowHash{}; from;) {
+      if (steps-- == 0) return false;
+      const libpq::Rows last = run(Call(sql).number(mapping).hash(*from).number(kNotesSweptAtOnce));
+      from.reset();
+      if (!last.is_null(0, 0)) from = read_hash(last, 0, 0);
+    }
+  }
+  run(Call("DELETE FROM sync_mappings WHERE id = $1 AND sync_id IS NULL").number(mapping));
+  return true;
 }
 
 void PostgresqlStore::wait_for_jobs(Duration timeout, std::stop_token stop,

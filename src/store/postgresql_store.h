@@ -54,8 +54,8 @@ class PostgresqlStore : public Store {
   std::optional<Claim> claim(const std::string& owner, Duration lease,
                              const std::vector<std::string>& only) override;
   std::optional<Time> next_job(const std::vector<std::string>& only) override;
-  bool is_cancelled(const Lease& lease) override;
-  void heartbeat(const Lease& lease, Duration time) override;
+  bool is_to_end(const Lease& lease) override;
+  bool heartbeat(const Lease& lease, Duration time) override;
   void finish(const Lease& lease, const Outcome& outcome) override;
   std::size_t release_all() override;
 
@@ -79,7 +79,7 @@ class PostgresqlStore : public Store {
 
   void ping() override;
   Observation observe() override;
-  void sweep(Duration age) override;
+  bool sweep(Duration age) override;
   void export_state(const std::function<void(const StateRow&)>& each) override;
   void import_state(const std::function<std::optional<StateRow>()>& next) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;
@@ -88,10 +88,12 @@ class PostgresqlStore : public Store {
  private:
   /// Whether the last parameter of a call tells of earlier tries.
   enum class Retry { plain, told };
-  libpq::Rows run(Call& call, Retry retry = Retry::plain);
+  libpq::Rows run(Sessions& sessions, Call& call, Retry retry);
+  libpq::Rows run(Call& call, Retry retry = Retry::plain) { return run(sessions_, call, retry); }
   libpq::Rows run(Call&& call) { return run(call, Retry::plain); }
   /// What a function takes as `p_now`: null, for the server's clock, but in tests.
   Call& now(Call& call);
+  bool sweep_notes(std::int64_t mapping, int& steps);
   std::vector<Sync> syncs(Call& call);
   std::optional<Job> one_job(Call& call);
   void wake_waiters();
@@ -102,6 +104,7 @@ class PostgresqlStore : public Store {
   Clock& clock_;
   const StoreTime time_;
   Sessions sessions_;
+  Sessions heartbeats_;
   ServerClock server_clock_;
   std::mutex waiters_mutex_;
   std::set<std::stop_source*> waiters_;

@@ -39,10 +39,11 @@ std::int64_t save_state(Connection& connection, const std::string& sync_id, cons
   return query.integer(0);
 }
 
-void forget_all(Connection& connection, const std::string& sync_id, const std::string& mapping,
-                std::int64_t id) {
-  Query(connection, "DELETE FROM sync_rows WHERE mapping_id = ?1").bind(id).run();
-  Query(connection, "DELETE FROM sync_keys WHERE mapping_id = ?1").bind(id).run();
+/// The mapping comes back under another id; what it has noted under the old one is swept later.
+void forget_all(Connection& connection, const std::string& sync_id, const std::string& mapping) {
+  Query(connection, "DELETE FROM sync_mappings WHERE sync_id = ?1 AND mapping = ?2")
+      .bind(sync_id, mapping)
+      .run();
   Query(connection, "DELETE FROM sync_row_errors WHERE sync_id = ?1 AND mapping = ?2")
       .bind(sync_id, mapping)
       .run();
@@ -179,9 +180,9 @@ void SqliteStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
   write([&](Connection& connection) {
     const Time now = clock_.now();
     require_lease(connection, lease, now);
+    if (commit.clear_all_rows) forget_all(connection, lease.sync_id, commit.mapping);
     const std::int64_t id = save_state(connection, lease.sync_id, commit.mapping, commit.state);
     failpoint("store.position");
-    if (commit.clear_all_rows) forget_all(connection, lease.sync_id, commit.mapping, id);
     save_rows(connection, id, commit);
     for (const KeySetChange& change : commit.key_sets) save_keys(connection, id, change);
     failpoint("store.rows");

@@ -211,7 +211,7 @@ std::vector<Job> jobs_of_run(Connection& connection, const Lease& lease) {
 std::int64_t grant_lease(Connection& connection, const Lease& lease, Time until) {
   Query query(connection,
               "UPDATE sync_state SET epoch = epoch + 1, lease_owner = ?2, lease_run = ?3, lease_until = ?4, "
-              "backoff_until = NULL WHERE sync_id = ?1 RETURNING epoch");
+              "lease_version = definition_version, backoff_until = NULL WHERE sync_id = ?1 RETURNING epoch");
   query.bind(lease.sync_id, lease.owner, lease.run_id, until).step();
   return query.integer(0);
 }
@@ -295,6 +295,30 @@ void end_run(Connection& connection, const Lease& lease, const Outcome& outcome,
       .run();
 }
 
+/// A sync that left the config stays held for that.
+void hold_after_run(Connection& connection, const std::string& sync_id, const Hold& hold) {
+  {
+    Query query(connection, "SELECT 1 FROM sync_state WHERE sync_id = ?1 AND hold_kind = 'removed'");
+    if (query.bind(sync_id).step()) return;
+  }
+  put_hold(connection, sync_id, hold);
+}
+
+bool has_jobs(Connection& connection, const Lease& lease) {
+  Query query(
+      connection,
+      "SELECT 1 FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 LIMIT 1");
+  return query.bind(lease.sync_id, lease.run_id).step();
+}
+
+/// Whether the sync is not as it was when the run claimed it.
+bool was_changed(Connection& connection, const Lease& lease) {
+  Query query(connection,
+              "SELECT 1 FROM sync_state WHERE sync_id = ?1 AND lease_run = ?2 AND lease_version <> "
+              "definition_version");
+  return query.bind(lease.sync_id, lease.run_id).step();
+}
+
 void end_lease(Connection& connection, const Lease& lease, std::optional<Time> backoff_until) {
   Query(connection,
         "UPDATE sync_state SET lease_owner = NULL, lease_run = NULL, lease_until = NULL, backoff_until = ?2 "
@@ -338,29 +362,23 @@ std::optional<Time> SqliteStore::next_job(const std::vector<std::string>& only) 
   });
 }
 
-void SqliteStore::heartbeat(const Lease& lease, Duration time) {
-  write([&](Connection& connection) {
+bool SqliteStore::heartbeat(const Lease& lease, Duration time) {
+  return write([&](Connection& connection) {
     const Time now = clock_.now();
     require_lease(connection, lease, now);
-    Query jobs(
-        connection,
-        "SELECT 1 FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 LIMIT 1");
-    if (!jobs.bind(lease.sync_id, lease.run_id).step())
+    if (!has_jobs(connection, lease))
       throw Error(ErrorKind::cancelled,
                   fmt::format("sync {}: every job of run {} was cancelled", lease.sync_id, lease.run_id));
     Query(connection, "UPDATE sync_state SET lease_until = ?2 WHERE sync_id = ?1")
         .bind(lease.sync_id, now + time)
         .run();
+    return !was_changed(connection, lease);
   });
 }
 
-bool SqliteStore::is_cancelled(const Lease& lease) {
-  return read([&](Connection& connection) {
-    Query jobs(
-        connection,
-        "SELECT 1 FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 LIMIT 1");
-    return !jobs.bind(lease.sync_id, lease.run_id).step();
-  });
+bool SqliteStore::is_to_end(const Lease& lease) {
+  return read(
+      [&](Connection& connection) { return !has_jobs(connection, lease) || was_changed(connection, lease); });
 }
 
 void SqliteStore::finish(const Lease& lease, const Outcome& outcome) {
@@ -374,7 +392,7 @@ void SqliteStore::finish(const Lease& lease, const Outcome& outcome) {
     end_run(connection, lease, outcome, now);
     const bool backs_off = !over && outcome.wait > Duration::zero();
     end_lease(connection, lease, backs_off ? std::optional(now + outcome.wait) : std::nullopt);
-    if (outcome.hold) put_hold(connection, lease.sync_id, *outcome.hold);
+    if (outcome.hold) hold_after_run(connection, lease.sync_id, *outcome.hold);
     recount_pending(connection, lease.sync_id);
   });
   wake_waiters();

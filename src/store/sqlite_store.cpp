@@ -15,6 +15,9 @@ constexpr int kApplicationId = 0x53594e46;
 constexpr int kCheckpointPages = 4096;
 constexpr int kWalAttempts = 100;
 constexpr int kSweptAtOnce = 1000;
+/// Of what mappings have noted: each step is a transaction that the other writers wait for.
+constexpr std::int64_t kNotesSweptAtOnce = 5000;
+constexpr int kSweepSteps = 20;
 /// How soon a job is seen that another process inserted.
 constexpr Duration kLookInterval = std::chrono::seconds(1);
 
@@ -99,6 +102,30 @@ std::int64_t delete_some(Connection& connection, std::string_view table, std::st
   return Query(connection, sql).bind(before).run();
 }
 
+/// Deletes some of what a deleted mapping has noted. False: nothing is left to be swept.
+bool sweep_notes(Connection& connection) {
+  std::int64_t mapping = 0;
+  {
+    Query query(connection, "SELECT id FROM sync_mappings WHERE sync_id IS NULL LIMIT 1");
+    if (!query.step()) return false;
+    mapping = query.integer(0);
+  }
+  std::int64_t left = kNotesSweptAtOnce;
+  left -= Query(connection,
+                "DELETE FROM sync_rows WHERE mapping_id = ?1 AND key_hash IN "
+                "(SELECT key_hash FROM sync_rows WHERE mapping_id = ?1 LIMIT ?2)")
+              .bind(mapping, left)
+              .run();
+  for (const KeySet set : {KeySet::written, KeySet::held})
+    left -= Query(connection,
+                  "DELETE FROM sync_keys WHERE mapping_id = ?1 AND key_set = ?2 AND key_hash IN "
+                  "(SELECT key_hash FROM sync_keys WHERE mapping_id = ?1 AND key_set = ?2 LIMIT ?3)")
+                .bind(mapping, static_cast<int>(set), left)
+                .run();
+  if (left > 0) Query(connection, "DELETE FROM sync_mappings WHERE id = ?1").bind(mapping).run();
+  return true;
+}
+
 }  // namespace
 
 SqliteStore::SqliteStore(const std::string& file, Clock& clock)
@@ -124,7 +151,7 @@ void SqliteStore::ping() {
   });
 }
 
-void SqliteStore::sweep(Duration age) {
+bool SqliteStore::sweep(Duration age) {
   const Time before = clock_.now() - age;
   const auto delete_all = [&](std::string_view table, std::string_view condition) {
     std::int64_t deleted = kSweptAtOnce;
@@ -134,6 +161,9 @@ void SqliteStore::sweep(Duration age) {
   };
   delete_all("data_sync_jobs", "");
   delete_all("sync_runs", kNotTheLast);
+  for (int step = 0; step < kSweepSteps; ++step)
+    if (!write(sweep_notes)) return false;
+  return true;
 }
 
 void SqliteStore::wait_for_jobs(Duration timeout, std::stop_token stop,

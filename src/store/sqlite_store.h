@@ -51,8 +51,8 @@ class SqliteStore : public Store {
   std::optional<Claim> claim(const std::string& owner, Duration lease,
                              const std::vector<std::string>& only) override;
   std::optional<Time> next_job(const std::vector<std::string>& only) override;
-  bool is_cancelled(const Lease& lease) override;
-  void heartbeat(const Lease& lease, Duration time) override;
+  bool is_to_end(const Lease& lease) override;
+  bool heartbeat(const Lease& lease, Duration time) override;
   void finish(const Lease& lease, const Outcome& outcome) override;
   std::size_t release_all() override;
 
@@ -76,7 +76,7 @@ class SqliteStore : public Store {
 
   void ping() override;
   Observation observe() override;
-  void sweep(Duration age) override;
+  bool sweep(Duration age) override;
   void export_state(const std::function<void(const StateRow&)>& each) override;
   void import_state(const std::function<std::optional<StateRow>()>& next) override;
   void wait_for_jobs(Duration timeout, std::stop_token stop, const std::vector<std::string>& only) override;

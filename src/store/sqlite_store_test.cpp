@@ -131,6 +131,29 @@ TEST_F(SqliteStoreTest, PrintsTheSqlThatMakesAStore) {
   EXPECT_EQ(first_value("PRAGMA user_version"), std::to_string(migrations::sqlite().back().number));
 }
 
+TEST_F(SqliteStoreTest, KeepsWhatWasNotedWhenItsTablesAreMadeAnew) {
+  // As a program of the time before left it.
+  database().execute("PRAGMA application_id = 0x53594e46");
+  for (const Migration& migration : migrations::sqlite())
+    if (migration.number < 4) database().execute(std::string(migration.sql));
+  database().execute(
+      "PRAGMA user_version = 3;"
+      "INSERT INTO syncs VALUES ('s', 'orders', 't', 'active', 'p', 'a', 'b', 'every 1 minute', '{}');"
+      "INSERT INTO sync_mappings VALUES (7, 's', 'orders', 'p1', 'd', 's', 1, 0, 3, NULL, NULL, 'fine', 1);"
+      "INSERT INTO sync_rows VALUES (7, x'00112233445566778899aabbccddeeff', zeroblob(16), '[1]', 3);"
+      "INSERT INTO sync_keys VALUES (7, 1, x'00112233445566778899aabbccddeeff')");
+  const auto store = open();
+  const auto state = store->find_mapping("s", "orders");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->position.token, "p1");
+  EXPECT_EQ(state->reconciled, "fine");
+  EXPECT_EQ(state->brake, Brake::held);
+  EXPECT_EQ(first_value("SELECT key FROM sync_rows WHERE mapping_id = 7"), "[1]");
+  EXPECT_EQ(first_value("SELECT key_set FROM sync_keys WHERE mapping_id = 7"), "1");
+  EXPECT_EQ(first_value("PRAGMA foreign_key_check"), "no row");
+  EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
+}
+
 TEST_F(SqliteStoreTest, LeavesNothingOfAMigrationThatFails) {
   // A view in the way of one of the later tables, in a file that is ours but has no schema yet.
   database().execute("PRAGMA application_id = 0x53594e46; CREATE VIEW sync_row_errors AS SELECT 1");
@@ -211,9 +234,9 @@ TEST_F(SqliteStoreTest, LooksAtASyncBesideAJobOfItForAFarDate) {
   EXPECT_EQ(store->due_syncs(10).size(), 0u);
   const auto claim = store->claim("worker", 30s);
   ASSERT_TRUE(claim);
-  EXPECT_FALSE(store->is_cancelled(claim->lease));
+  EXPECT_FALSE(store->is_to_end(claim->lease));
   store->cancel_job(asked.job.id);
-  EXPECT_TRUE(store->is_cancelled(claim->lease));
+  EXPECT_TRUE(store->is_to_end(claim->lease));
 }
 
 TEST_F(SqliteStoreTest, SaysWhyAnInsertedJobWaits) {

@@ -43,7 +43,8 @@ void save_definition(Connection& connection, const Sync& sync) {
   Query(connection,
         "INSERT INTO sync_state(sync_id, team_id, active) VALUES (?1, ?2, ?3) ON CONFLICT (sync_id) DO "
         "UPDATE SET "
-        "team_id = excluded.team_id, active = excluded.active, next_run_at = NULL")
+        "team_id = excluded.team_id, active = excluded.active, next_run_at = NULL, "
+        "definition_version = definition_version + 1")
       .bind(sync.id, sync.team_id, sync.status == SyncStatus::active)
       .run();
 }
@@ -86,13 +87,17 @@ void hold_removed(Connection& connection, const std::set<std::string>& kept, Tim
     while (query.step())
       if (!kept.contains(query.text(0))) removed.emplace_back(query.text(0), query.text(1));
   }
-  for (const auto& [id, name] : removed)
+  for (const auto& [id, name] : removed) {
     put_hold(connection, id,
              {kRemoved,
               fmt::format("sync {} is no longer in the config: put it back, or drop what is kept for it with "
                           "`syncflow forget {}`",
                           name, name),
               now});
+    Query(connection, "UPDATE sync_state SET definition_version = definition_version + 1 WHERE sync_id = ?1")
+        .bind(id)
+        .run();
+  }
 }
 
 }  // namespace
@@ -259,7 +264,7 @@ bool SqliteStore::lift_hold(const std::string& sync_id) {
 bool SqliteStore::forget_sync(const std::string& sync_id) {
   return write([&](Connection& connection) {
     Query(connection, "DELETE FROM data_sync_jobs WHERE sync_id = ?1").bind(sync_id).run();
-    // All the rest refers to the sync and goes with it.
+    // All the rest refers to the sync and goes with it, but what its mappings have noted: that is swept later.
     return Query(connection, "DELETE FROM syncs WHERE id = ?1").bind(sync_id).run() > 0;
   });
 }

@@ -127,12 +127,15 @@ class Store {
   /// When `claim` may next give something: a pending job gets due (in the past: it is already), or a lease
   /// runs out. Jobs of held, paused or draft syncs do not count. Empty: nothing waits.
   virtual std::optional<Time> next_job(const std::vector<std::string>& only = {}) = 0;
-  /// Extends the lease. Throws Error(lease_lost) when it is no longer ours, Error(cancelled) when every job of
-  /// the run was cancelled.
-  virtual void heartbeat(const Lease& lease, Duration time) = 0;
-  /// Whether every job of the run was cancelled, or taken from it. Cheap enough to be asked each second.
-  virtual bool is_cancelled(const Lease& lease) = 0;
-  /// Ends the run and gives the lease back. Cancelled jobs stay as they are. Throws Error(lease_lost).
+  /// Extends the lease. False: `apply_syncs` changed, paused or removed the sync since it was claimed, so the run is to
+  /// end after its batch and give its jobs back. Throws Error(lease_lost) when the lease is no longer ours,
+  /// Error(cancelled) when every job of the run was cancelled.
+  virtual bool heartbeat(const Lease& lease, Duration time) = 0;
+  /// Whether the run is to end: every job of it was cancelled, or taken from it, or its sync was changed; `heartbeat`
+  /// tells which. Cheap enough to be asked each second.
+  virtual bool is_to_end(const Lease& lease) = 0;
+  /// Ends the run and gives the lease back. Cancelled jobs stay as they are; so does the hold "removed". Throws
+  /// Error(lease_lost).
   virtual void finish(const Lease& lease, const Outcome& outcome) = 0;
   /// Hands back what earlier processes held and returns how many jobs are pending again. Only for the one
   /// process that may work on this store (ProcessLock), before it starts.
@@ -176,8 +179,9 @@ class Store {
   /// Asked for every few seconds: its cost grows with the number of syncs, not with that of jobs, runs or rows.
   virtual Observation observe() = 0;
   /// Forgets jobs and runs that finished longer than `age` ago, in several transactions. Each sync's last run stays:
-  /// how it ended says whether what is known of the sync's rows can be trusted.
-  virtual void sweep(Duration age) = 0;
+  /// how it ended says whether what is known of the sync's rows can be trusted. Also deletes some of what was noted of
+  /// rows and keys for mappings that were forgotten since. True: there may be more of that; sweep again soon.
+  virtual bool sweep(Duration age) = 0;
   /// Gives all that the store keeps, as one snapshot, in the order of `state_tables`, each row settled for its next
   /// store. Throws Error(conflict) before the first row while a worker holds a lease. `each` must not call the store.
   virtual void export_state(const std::function<void(const StateRow&)>& each) = 0;

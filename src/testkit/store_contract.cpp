@@ -105,6 +105,12 @@ RowState StoreContract::row(std::uint64_t key, std::uint64_t content, std::int64
   return {{key, ~key}, {content, content << 40}, "[\"" + std::to_string(key) + "\"]", generation};
 }
 
+bool StoreContract::has_any(const std::string& what) {
+  harness_->execute("CREATE TABLE IF NOT EXISTS none_there (n integer CHECK (n = 0))");
+  return error_of([&] { harness_->execute("INSERT INTO none_there SELECT count(*) FROM " + what); })
+      .has_value();
+}
+
 QuarantinedRow StoreContract::refused(const std::string& key, const std::string& reason) {
   QuarantinedRow row;
   row.table = "public.orders";

@@ -64,6 +64,8 @@ class StoreContract : public ::testing::TestWithParam<StoreCase> {
   std::string position_of(const std::string& sync_id, const std::string& mapping = "orders");
   std::vector<RowState> rows_of(const std::string& sync_id, const std::string& mapping = "orders");
   static RowState row(std::uint64_t key, std::uint64_t content = 1, std::int64_t generation = 0);
+  /// Whether there is such a row, past the store: `what` is a table with its condition.
+  bool has_any(const std::string& what);
   static QuarantinedRow refused(const std::string& key, const std::string& reason = "too long");
 
   std::unique_ptr<StoreHarness> harness_;

@@ -69,6 +69,56 @@ TEST_P(StoreLeaseContract, RefusesTheSameEpochOfAnotherRun) {
   EXPECT_EQ(error_of([&] { store_->commit_batch(forged, batch_to("p1")); }), ErrorKind::lease_lost);
 }
 
+TEST_P(StoreLeaseContract, TellsARunThatItsSyncWasChangedPausedOrRemoved) {
+  const Sync as_claimed = make_sync("orders");
+  const Sync other = make_sync("people");
+  Sync changed = as_claimed;
+  changed.definition = R"({"tables":[1]})";
+  Sync paused = as_claimed;
+  paused.status = SyncStatus::paused;
+  for (const std::vector<Sync>& now :
+       {std::vector{changed, other}, std::vector{paused, other}, std::vector{other}}) {
+    const std::string id = apply({as_claimed, other});
+    const Claim claim = claim_of(id);
+    apply({other, as_claimed});
+    EXPECT_FALSE(store_->is_to_end(claim.lease)) << "the same file";
+    EXPECT_TRUE(store_->heartbeat(claim.lease, kLease));
+    apply(now);
+    EXPECT_TRUE(store_->is_to_end(claim.lease));
+    clock_.advance(kLease - 1s);
+    EXPECT_FALSE(store_->heartbeat(claim.lease, kLease));
+    clock_.advance(kLease - 1s);
+    // Its batch is at the destination by then.
+    store_->commit_batch(claim.lease, batch_to("p1"));
+    finish(claim, Outcome::Kind::give_back);
+    EXPECT_EQ(status_of(claim.jobs.front().id), JobStatus::pending);
+    EXPECT_EQ(job(claim.jobs.front().id).retry_count, 0);
+
+    apply({as_claimed, other});
+    const Claim next = claimed();
+    EXPECT_EQ(next.sync.id, id);
+    EXPECT_FALSE(store_->is_to_end(next.lease)) << "it began with what holds now";
+    complete(next);
+  }
+}
+
+TEST_P(StoreLeaseContract, KeepsASyncThatLeftTheFileHeldForThat) {
+  const std::string id = apply({make_sync("orders"), make_sync("people")});
+  const Claim claim = claim_of(id);
+  apply("people");
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::failed;
+  outcome.error = "the password was refused";
+  outcome.hold = Hold{"unauthorized", "the password was refused", clock_.now()};
+  store_->finish(claim.lease, outcome);
+  EXPECT_EQ(sync(id).hold->kind, "removed") << "lifted, another hold would let it run";
+  apply({make_sync("orders"), make_sync("people")});
+  EXPECT_FALSE(sync(id).hold);
+  const Claim again = claim_of(id);
+  store_->finish(again.lease, outcome);
+  EXPECT_EQ(sync(id).hold->kind, "unauthorized");
+}
+
 TEST_P(StoreLeaseContract, HandsBackWhatAnEarlierProcessHeld) {
   const std::string id = apply({make_sync("orders"), make_sync("people"), make_sync("done")});
   const Claim one = claim_of(id);

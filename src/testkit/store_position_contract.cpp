@@ -241,6 +241,51 @@ TEST_P(StorePositionContract, ForgetsRowsAndQuarantineWhenAFirstLoadBegins) {
   EXPECT_EQ(store_->quarantine_of(id, "orders", 10).front().key, Key{{"8"}});
 }
 
+TEST_P(StorePositionContract, ForgetsAtOnceWhatIsDeletedLater) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  commit.rows = {row(1, 1, 5), row(2, 1, 5)};
+  commit.key_sets = {{KeySet::written, false, {row(1).key}, {}}, {KeySet::held, false, {row(2).key}, {}}};
+  store_->commit_batch(claim.lease, commit);
+  BatchCommit first = batch_to("l1");
+  first.clear_all_rows = true;
+  first.rows = {row(3)};
+  store_->commit_batch(claim.lease, first);
+  EXPECT_EQ(keys_of(rows_of(id)), Keys{3});
+  EXPECT_EQ(store_->has_keys(id, "orders", KeySet::written, {row(1).key}), std::vector{false});
+  EXPECT_TRUE(has_any("sync_rows WHERE generation = 5")) << "a set of any size was deleted in one statement";
+  EXPECT_TRUE(has_any("sync_keys"));
+
+  EXPECT_FALSE(store_->sweep(24h)) << "there is no more";
+  for (const char* gone :
+       {"sync_rows WHERE generation = 5", "sync_keys", "sync_mappings WHERE sync_id IS NULL"})
+    EXPECT_FALSE(has_any(gone)) << gone;
+  EXPECT_EQ(keys_of(rows_of(id)), Keys{3});
+  EXPECT_EQ(position_of(id), "l1");
+  store_->commit_batch(claim.lease, batch_to("l2"));
+}
+
+TEST_P(StorePositionContract, SweepsWhatAForgottenSyncHadPieceByPiece) {
+  const std::string id = apply("orders");
+  const Claim claim = claim_of(id);
+  BatchCommit commit = batch_to("p1");
+  for (std::uint64_t key = 1; key <= 12'000; ++key) commit.rows.push_back(row(key));
+  commit.key_sets = {{KeySet::written, false, {row(1).key}, {}}};
+  store_->commit_batch(claim.lease, commit);
+  for (int i = 0; i < 25; ++i) store_->commit_batch(claim.lease, batch_to("p1", fmt::format("table {}", i)));
+  ASSERT_TRUE(store_->forget_sync(id));
+  EXPECT_TRUE(has_any("sync_rows"));
+  // Back under the same name it begins from nothing.
+  apply("orders");
+  EXPECT_EQ(position_of(id), "none");
+  EXPECT_TRUE(rows_of(id).empty());
+  int rounds = 0;
+  while (store_->sweep(24h)) ASSERT_LT(++rounds, 20);
+  EXPECT_GT(rounds, 0) << "one sweep may take no longer than a stop can wait";
+  for (const char* gone : {"sync_rows", "sync_keys", "sync_mappings"}) EXPECT_FALSE(has_any(gone)) << gone;
+}
+
 TEST_P(StorePositionContract, LeavesNothingOfACommitThatFails) {
   const std::string id = apply("orders");
   const Claim claim = claim_of(id);

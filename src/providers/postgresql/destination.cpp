@@ -8,6 +8,7 @@
 #include "providers/postgresql/advice.h"
 #include "providers/postgresql/catalog.h"
 #include "providers/postgresql/local_times.h"
+#include "providers/postgresql/predecessors.h"
 #include "providers/postgresql/row_refusals.h"
 #include "providers/postgresql/staged_write.h"
 
@@ -55,7 +56,19 @@ libpq::Session& StagedDestination::session() {
   session_->set_patience(kPatience);
   session_->execute(kSettings);
   has_stage_ = false;
+  marked_for_.reset();
   return *session_;
+}
+
+libpq::Session& StagedDestination::session_for(const Fence& fence) {
+  libpq::Session& session = this->session();
+  const Holder holder = fence.holder();
+  if (holder.sync_id.empty() || marked_for_ == holder.epoch) return session;
+  fence.check();
+  mark(session, holder);
+  end_predecessors(session, holder);
+  marked_for_ = holder.epoch;
+  return session;
 }
 
 template <typename Work>
@@ -145,7 +158,7 @@ bool StagedDestination::may_append(const Batch& batch) const {
 }
 
 std::optional<WriteResult> StagedDestination::append(const Batch& batch, const Fence& fence) {
-  FencedTransaction transaction(session(), fence);
+  FencedTransaction transaction(session_for(fence), fence);
   std::int64_t stamp = 0;
   if (target_->stamp)
     stamp = transaction
@@ -192,7 +205,7 @@ std::optional<WriteResult> StagedDestination::append(const Batch& batch, const F
 
 WriteResult StagedDestination::write_staged(const Batch& batch, const Fence& fence) {
   ensure_stage();
-  FencedTransaction transaction(session(), fence);
+  FencedTransaction transaction(session_for(fence), fence);
   WriteResult result = StagedWrite(*target_, spec_.deletes, constraint_fields_, transaction, batch).run();
   transaction.commit();
   return result;
@@ -207,7 +220,7 @@ std::size_t StagedDestination::remove_all(const Fence& fence) {
     std::size_t removed = 0;
     // Piece by piece, so that no transaction outlasts the lease.
     for (std::size_t some = 1; some > 0; removed += some) {
-      FencedTransaction transaction(session(), fence);
+      FencedTransaction transaction(session_for(fence), fence);
       some = transaction.execute(sql).affected();
       transaction.commit();
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,6 +29,8 @@ class StagedDestination : public Destination {
 
  private:
   libpq::Session& session();
+  /// For writing: bears the holder's name, and sessions of earlier holders stand in its way no more.
+  libpq::Session& session_for(const Fence& fence);
   /// Runs `work`; what it throws comes back with what a person can do about it.
   template <typename Work>
   auto explaining(const Work& work);
@@ -48,6 +51,7 @@ class StagedDestination : public Destination {
   SessionPool::Place place_;  ///< of the session
   std::unique_ptr<libpq::Session> session_;
   bool has_stage_ = false;
+  std::optional<std::int64_t> marked_for_;  ///< the epoch of the holder whose name the session bears
   std::optional<TargetTable> target_;
   std::map<std::string, std::string> constraint_fields_;  ///< of constraints on one column
   int refused_copies_ = 0;                                ///< in a row
