@@ -3,7 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/failpoint.h"
@@ -77,6 +81,7 @@ class SyncRun {
       if (table->began()) collect(*table);
     if (!message_.empty()) parts_.store.set_message(claim_.sync.id, without_secrets(join(message_, "\n")));
     if (held_) throw HoldError(*held_);
+    if (!brakes_.empty()) hold_by_brake();
     if (failure_) throw Error(*failure_);
   }
 
@@ -135,7 +140,8 @@ class SyncRun {
       table.rest();
       return true;
     } catch (const HoldError& error) {
-      if (!held_ && !failure_) held_ = error;
+      if (error.hold_kind() == kHoldBrake) brakes_[table.name()] = error.what();
+      else if (!held_ && !failure_) held_ = error;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::cancelled)
         log::warn("A table could not be brought up to date.",
@@ -144,6 +150,25 @@ class SyncRun {
       if (!failure_ || ends_the_run(error.kind())) failure_ = error.while_doing(table.name());
     }
     return false;
+  }
+
+  /// One word of a person lets pass what all tables hold back, so they are told of all of it, and no other may pass: what
+  /// a table held back in an earlier run that told nobody is judged anew by the next one.
+  [[noreturn]] void hold_by_brake() {
+    for (const TableMapping& mapping : definition_.tables) {
+      if (brakes_.count(mapping.name()) != 0) continue;
+      const auto state = parts_.store.find_mapping(claim_.sync.id, mapping.name());
+      if (!state || state->brake != Brake::held) continue;
+      BatchCommit commit;
+      commit.mapping = mapping.name();
+      commit.state = *state;
+      commit.state.brake = Brake::off;
+      commit.key_sets.push_back({KeySet::held, true, {}, {}});
+      parts_.store.commit_batch(claim_.lease, commit);
+    }
+    std::vector<std::string> sentences;
+    for (const auto& brake : brakes_) sentences.push_back(brake.second);
+    throw HoldError(kHoldBrake, join(sentences, ". "));
   }
 
   void collect(const TableRun& table) {
@@ -163,6 +188,7 @@ class SyncRun {
   std::vector<std::string> message_;
   std::optional<Error> failure_;
   std::optional<HoldError> held_;
+  std::map<std::string, std::string> brakes_;  ///< what tables hold back, by their mapping's name
 };
 
 std::string_view result_of(Outcome::Kind kind) {

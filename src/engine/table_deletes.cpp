@@ -356,17 +356,18 @@ void TableRun::brake(std::int64_t deletes, std::int64_t rows, const HashChunks& 
   if (mapping_.brake.holds(unasked, rows)) hold_back(deletes, rows, hashes);
 }
 
-/// Each key is noted, so that a person's word is for these and no others.
+/// Each key is noted, so that a person's word is for these and no others. A word that was given for fewer is void before
+/// the first of them is: a run that dies in between must not leave it to stand for these.
 void TableRun::hold_back(std::int64_t deletes, std::int64_t rows, const HashChunks& hashes) {
+  state_.brake = Brake::held;
   bool first = true;
   hashes([&](const std::vector<RowHash>& keys) {
     BatchCommit commit;
     commit.key_sets.push_back({KeySet::held, std::exchange(first, false), keys, {}});
     this->commit(std::move(commit));
+    failpoint("brake.noted");
     check_stop();
   });
-  state_.brake = Brake::held;
-  commit({});
   throw HoldError(
       kHoldBrake,
       fmt::format(
