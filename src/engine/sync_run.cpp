@@ -83,6 +83,7 @@ class SyncRun {
     if (held_) throw HoldError(*held_);
     if (!brakes_.empty()) hold_by_brake();
     if (failure_) throw Error(*failure_);
+    forget_left_mappings();
   }
 
   SyncReport& report() { return report_; }
@@ -169,6 +170,19 @@ class SyncRun {
     std::vector<std::string> sentences;
     for (const auto& brake : brakes_) sentences.push_back(brake.second);
     throw HoldError(kHoldBrake, join(sentences, ". "));
+  }
+
+  /// Else what was refused of a mapping that left counts, and what is noted of its rows takes room, for ever. By a run
+  /// that came to its end: the tables that took its place are there then. What a stop leaves, the next run forgets.
+  void forget_left_mappings() {
+    // One that is in the definition again by now goes on where it stood.
+    const auto sync = parts_.store.find_sync(claim_.sync.id);
+    if (!sync || sync->definition != claim_.sync.definition) return;
+    std::vector<std::string> names;
+    for (const TableMapping& mapping : definition_.tables) names.push_back(mapping.name());
+    while (!lease_.stop_token().stop_requested() &&
+           parts_.store.forget_mappings_but(claim_.lease, names)) {
+    }
   }
 
   void collect(const TableRun& table) {
