@@ -80,6 +80,7 @@ void TableRun::prepare() {
   open_source();
   open_writer();
   note_ownership();
+  if (state_.position.empty() && !forget_everything_ && records_keys()) keep_what_diff_wrote();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
 }
 
@@ -122,6 +123,9 @@ void TableRun::check_what_is_read() {
     notes_.push_back(
         fmt::format("{}: source, key or destination changed, so the table is loaded anew", name_));
   }
+  // Nothing of a mapping that begins is at the destination, so there is nothing to be taken over from before.
+  if (state_.fingerprint_data.empty() && plan_.source.strategy == Strategy::diff)
+    state_.reconciled_at = context_.store.clock().now();
   state_.fingerprint_data = data;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -93,12 +95,21 @@ class TableRun {
   void remove(const std::vector<RowTracker::Missing>& missing);
   Batch gone_at_source(const std::vector<RowTracker::Missing>& missing);
   void reconcile();
+  void take_over_rows();
+  bool learn(const RowHash& hash, const Key& at_source);
+  void keep_what_diff_wrote();
   void repair();
   KeyDifferences compare_both_sides();
-  KeyFile ours_to_remove(const KeyDifferences& found);
-  Figures settle(const KeyFile& keys, bool removes);
-  Figures settle_some(std::vector<Key> keys, bool removes);
-  Figures settle_one_by_one(std::vector<Key> keys, bool removes, const Error& error);
+  KeyFile ours_of(const KeyFile& keys) const;
+  KeyFile ours_to_remove(const KeyDifferences& found) const;
+  enum class Settling {
+    removes,   ///< rows that are gone at the source go
+    writes,    ///< rows that are missing, or not as they should be, are written
+    compares,  ///< rows that are there are written too, to see whether they are as they should be
+  };
+  Figures settle(const KeyFile& keys, Settling how);
+  Figures settle_some(std::vector<Key> keys, Settling settling);
+  Figures settle_one_by_one(std::vector<Key> keys, Settling how, const Error& error);
   std::unordered_set<std::string> keys_in_quarantine() const;
   std::vector<bool> written_by_us(const std::vector<RowHash>& keys) const;
   using HashChunks = std::function<void(const std::function<void(const std::vector<RowHash>&)>&)>;
