@@ -44,11 +44,14 @@ bool asks_for_repair(const Claim& claim) {
 /// Carries the mappings of one sync. One that fails does not stop the others' progress.
 class SyncRun {
  public:
-  SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease)
+  /// `only`: the syncs that others might do meanwhile; empty: any.
+  SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease,
+          const std::vector<std::string>& only)
       : parts_(parts),
         definition_(definition_from_json(claim.sync.definition, parts.config.variables)),
         claim_(claim),
         lease_(lease),
+        only_(only),
         started_(parts.clock.monotonic()) {}
 
   /// Throws the first failure once all mappings have had their turn.
@@ -82,6 +85,7 @@ class SyncRun {
     if (!message_.empty()) parts_.store.set_message(claim_.sync.id, without_secrets(join(message_, "\n")));
     if (held_) throw HoldError(*held_);
     if (!brakes_.empty()) hold_by_brake();
+    if (failure_ && yields_) throw YieldError();
     if (failure_) throw Error(*failure_);
     forget_left_mappings();
   }
@@ -127,10 +131,10 @@ class SyncRun {
     return order_of_writing(definition_.tables, references);
   }
 
-  /// Fairness: a long run makes room after its batch.
+  /// Fairness: a long run makes room after its batch. Not for jobs that its workers would not take.
   bool others_wait() const {
     if (parts_.clock.monotonic() - started_ < kTurn) return false;
-    const auto next = parts_.store.next_job();
+    const auto next = parts_.store.next_job(only_);
     return next && *next <= parts_.store.clock().now();
   }
 
@@ -149,6 +153,7 @@ class SyncRun {
                   {{"sync", definition_.name}, {"table", table.name()}, {"error", error.what()}});
       // What ends the run goes before what merely fails it.
       if (!failure_ || ends_the_run(error.kind())) failure_ = error.while_doing(table.name());
+      yields_ = dynamic_cast<const YieldError*>(&error) != nullptr;
     }
     return false;
   }
@@ -180,8 +185,7 @@ class SyncRun {
     if (!sync || sync->definition != claim_.sync.definition) return;
     std::vector<std::string> names;
     for (const TableMapping& mapping : definition_.tables) names.push_back(mapping.name());
-    while (!lease_.stop_token().stop_requested() &&
-           parts_.store.forget_mappings_but(claim_.lease, names)) {
+    while (!lease_.stop_token().stop_requested() && parts_.store.forget_mappings_but(claim_.lease, names)) {
     }
   }
 
@@ -197,10 +201,12 @@ class SyncRun {
   const SyncDefinition definition_;
   const Claim& claim_;
   HeldLease& lease_;
+  const std::vector<std::string>& only_;
   const std::chrono::steady_clock::time_point started_;
   SyncReport report_;
   std::vector<std::string> message_;
   std::optional<Error> failure_;
+  bool yields_ = false;  ///< the failure is none: the run makes room
   std::optional<HoldError> held_;
   std::map<std::string, std::string> brakes_;  ///< what tables hold back, by their mapping's name
 };
@@ -255,7 +261,8 @@ const Provider& EngineParts::provider_of(const std::string& connection_name) con
   return providers.at(connection_at(connection_name).provider);
 }
 
-SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop) {
+SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop,
+                     const std::vector<std::string>& only) {
   const log::Scope scope{{"sync", claim.sync.name}, {"job", claim.jobs.empty() ? "" : claim.jobs.front().id}};
   const auto began = parts.clock.monotonic();
   const Time began_at = parts.store.clock().now();
@@ -264,7 +271,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   std::optional<HeldLease> lease;
   try {
     lease.emplace(parts.store, claim.lease, parts.config.engine, stop);
-    SyncRun run(parts, claim, *lease);
+    SyncRun run(parts, claim, *lease, only);
     try {
       run.run();
       run.report().status = "completed";

@@ -133,9 +133,11 @@ void TableRun::remove_unlisted() {
   for (std::size_t from = 0; from < missing_.size(); from += kKeysPerStep) {
     check_stop();
     wake();
+    const auto began = context_.clock.monotonic();
     const auto first = missing_.begin() + static_cast<std::ptrdiff_t>(from);
     const auto count = std::min(kKeysPerStep, missing_.size() - from);
-    remove({first, first + static_cast<std::ptrdiff_t>(count)});
+    const std::size_t refused = remove({first, first + static_cast<std::ptrdiff_t>(count)});
+    note_step(began, refused <= count / 2);
   }
   missing_.clear();
   if (state_.brake == Brake::off) return;
@@ -146,8 +148,8 @@ void TableRun::remove_unlisted() {
 }
 
 /// Rows that the listing did not show. Each is asked for by key before it is believed to be gone: one that
-/// only left the filter, or came back meanwhile, is no delete.
-void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
+/// only left the filter, or came back meanwhile, is no delete. Returns how many could not be deleted.
+std::size_t TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
   BatchCommit commit;
   std::unordered_set<std::string> refused;
   if (mapping_.deletes != Deletes::ignore) {
@@ -163,6 +165,7 @@ void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
   for (const auto& row : missing)
     if (refused.count(row.key.to_json()) == 0) tracker_->forget(row.hash);
   this->commit(std::move(commit));
+  return refused.size();
 }
 
 /// As `remove` changes.
@@ -220,11 +223,13 @@ void TableRun::reconcile() {
 /// As a reconciliation, with whole rows: what differs is written as the source has it by now.
 void TableRun::repair() {
   wake();
+  const auto began = context_.clock.monotonic();
   RowDifferences found = RowComparison(mapping_, plan_.source, context_.source, context_.destination)
                              .compare([this](std::int64_t) {
                                check_stop();
                                show_progress("comparing rows");
                              });
+  note_listing(began);
   failpoint("repair.compared");
   if (mapping_.deletes != Deletes::ignore || mapping_.removes_what_leaves()) {
     KeyDifferences keys;
@@ -255,7 +260,10 @@ KeyDifferences TableRun::compare_both_sides() {
     check_stop();
     show_progress("comparing keys");
   };
-  return compare_keys(sides);
+  const auto began = context_.clock.monotonic();
+  KeyDifferences found = compare_keys(sides);
+  note_listing(began);
+  return found;
 }
 
 /// In a table of our own every row is, whoever put it there.
@@ -340,6 +348,7 @@ Figures TableRun::settle(const KeyFile& keys, Settling how) {
 Figures TableRun::settle_some(std::vector<Key> keys, Settling settling) {
   Figures done;
   while (!keys.empty()) {
+    const auto began = context_.clock.monotonic();
     std::vector<Key> some = keys;
     Batch rows;
     try {
@@ -360,6 +369,8 @@ Figures TableRun::settle_some(std::vector<Key> keys, Settling settling) {
       for (const Key& key : some)
         if (there.count(hash_row(parse_key(rows.schema(), key, rows.arena()))) == 0) add_removal(rows, key);
     Carried carried = writer_->carry(std::move(rows), how);
+    // The next run compares these again, and finds what was refused again.
+    const bool lasts = settling != Settling::compares && carried.refused.size() <= some.size() / 2;
     BatchCommit commit;
     for (RefusedRow& row : carried.refused) quarantine(std::move(row), commit);
     commit.cleared = std::move(carried.settled);
@@ -368,6 +379,7 @@ Figures TableRun::settle_some(std::vector<Key> keys, Settling settling) {
     done += carried.figures;
     this->commit(std::move(commit));
     show_progress("reconciling");
+    note_step(began, lasts);
   }
   return done;
 }

@@ -92,7 +92,7 @@ class TableRun {
   bool records_keys() const;
   void check_reconciliation();
   void remove_unlisted();
-  void remove(const std::vector<RowTracker::Missing>& missing);
+  std::size_t remove(const std::vector<RowTracker::Missing>& missing);
   Batch gone_at_source(const std::vector<RowTracker::Missing>& missing);
   void reconcile();
   void take_over_rows();
@@ -125,6 +125,9 @@ class TableRun {
   void commit(BatchCommit commit);
   void show_progress(const char* phase);
   void check_stop() const;
+  void make_room() const;
+  void note_listing(std::chrono::steady_clock::time_point began);
+  void note_step(std::chrono::steady_clock::time_point began, bool lasts);
 
   RunContext& context_;
   const TableMapping& mapping_;
@@ -142,6 +145,8 @@ class TableRun {
   std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
   std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show
   std::size_t known_rows_ = 0;                ///< diff: rows that were known when it ended
+  /// How long it took to learn what is to be settled, and how long that was settled since.
+  std::chrono::steady_clock::duration listed_for_{}, settled_for_{};
   std::int64_t impossible_keys_ = 0;  ///< at the destination, that the source takes for none of its own
   bool has_quarantine_ = false;
   bool began_ = false;
