@@ -4,7 +4,9 @@
 
 #include <boost/json.hpp>
 #include <cmath>
+#include <optional>
 #include <ostream>
+#include <utility>
 
 #include "cli/beside.h"
 #include "cli/cli.h"
@@ -135,18 +137,19 @@ class Comparison {
   SyncReport repair() {
     const auto view = view_for(line_, with_);
     const OnProgress moved = [&](const Progress& p) { view->moved(p); };
-    auto lock = ProcessLock::try_take(store_file(config_));
-    if (!lock) {
+    std::optional<ProcessLock> lock = try_take_store(config_);
+    // On a shared store this is one more process that works: the queue keeps them apart.
+    if (!lock && !is_shared_store(config_)) {
       RunBeside beside(*store_, {moved, [](const SyncReport&) {},
                                  [&] {
-                                   lock = ProcessLock::try_take(store_file(config_));
+                                   if (auto taken = try_take_store(config_)) lock.emplace(std::move(*taken));
                                    return lock.has_value();
                                  },
                                  interrupts_.token()});
       beside.ask({sync_named(*store_, line_.name)}, false, std::string(kRepairPayload));
       if (beside.follow().empty()) return beside.reports().front();
     }
-    store_->release_all();
+    if (lock) store_->release_all();
     Engine engine({*store_, with_.providers, with_.clock, config_, moved});
     engine.apply_config();
     return engine.repair(line_.name, {}, interrupts_.token());

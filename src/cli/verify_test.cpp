@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/test_cli.h"
+#include "testkit/postgresql_database.h"
 
 namespace syncflow::cli {
 namespace {
@@ -29,6 +30,23 @@ TEST_F(Cli, VerifiesRowByRowAndRepairsWhatDiffers) {
   EXPECT_EQ(command({"verify", "--sync", "people", "--repair"}), 0) << err_.str();
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("2 written"), HasSubstr("both sides are equal")));
   EXPECT_EQ(from_.contents("people", {"id", "name"}), to_.contents("people"));
+}
+
+TEST_F(Cli, RepairsOnAStoreThatProcessesShare) {
+  SYNCFLOW_NEEDS_POSTGRESQL();
+  PostgresDatabase database;
+  config_.store = database.url();
+  EXPECT_EQ(command({"run", "--sync", "people"}), 0) << err_.str();
+  to_.remove("people", {integer(3)});
+  // What another process works on at this moment is its own: only who works alone hands back what others held.
+  const auto beside = store();
+  beside->enqueue(config_.syncs[1].id, Trigger::manual);
+  const auto claim = beside->claim("another process", std::chrono::minutes(1), {config_.syncs[1].id});
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(command({"verify", "--sync", "people", "--repair"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(), AllOf(HasSubstr("1 written"), HasSubstr("both sides are equal")));
+  EXPECT_EQ(from_.contents("people", {"id", "name"}), to_.contents("people"));
+  beside->heartbeat(claim->lease, std::chrono::minutes(1));
 }
 
 TEST_F(Cli, SaysWhatIsWrongBeforeItVerifies) {

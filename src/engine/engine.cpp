@@ -237,7 +237,7 @@ class OneRound {
           const std::lock_guard lock(mutex_);
           running_here_.insert(claim->sync.id);
         }
-        add(claim->sync, run_claim(parts_, *claim, stop_));
+        add(claim->sync, run_claim(parts_, *claim, stop_, only));
       } else {
         close_what_others_ended(only);
         parts_.store.wait_for_jobs(kQueuePoll, stop_, only);

@@ -296,6 +296,67 @@ TEST_F(Reconciliation, TheBrakeIsForDiffToo) {
   expect_equal();
 }
 
+TEST_F(Reconciliation, FindsWhatWentBeforeTheStrategyChanged) {
+  const SyncDefinition cursor = once(mapping_of(Deletes::hard)), diff = once(diff_mapping(Deletes::hard));
+  for (const bool owned : {true, false}) {
+    SCOPED_TRACE(owned ? "a table of our own" : "a table of others");
+    if (!owned) {
+      create_destination();
+      to_.put("people", {integer(99), Value::text("theirs"), Value::text("Bonn")});
+    }
+    const std::size_t others = owned ? 0 : 1;
+    put_people(1, 30);
+    run(cursor);
+    remove(3);
+    EXPECT_EQ(engine_of(diff)->verify("people", {}).tables.at(0).surplus, 1);
+    SyncReport report = run(diff);
+    EXPECT_EQ(report.status, "completed") << report.error;
+    EXPECT_EQ(report.figures.deleted, 1);
+    EXPECT_TRUE(report.figures.add_up());
+    EXPECT_EQ(to_.size("people"), 29 + others);
+    remove(4);
+    EXPECT_EQ(run(diff).figures.deleted, 1);
+    EXPECT_EQ(run(diff).figures.read, 0) << "both sides are compared once, and there is nothing to do";
+    remove(5);
+    from_.advance(1h);
+    report = run(cursor);
+    EXPECT_EQ(report.status, "completed") << report.error;
+    EXPECT_EQ(report.figures.deleted, 1);
+    EXPECT_EQ(to_.size("people"), 27 + others);
+    to_.drop_table("people");
+    store_->forget_sync(cursor.id);
+  }
+}
+
+TEST_F(Reconciliation, TheBrakeIsForWhatWentBeforeTheStrategyChangedToo) {
+  put_people(1, 400);
+  run(once(mapping_of(Deletes::hard)));
+  remove_people(1, 200);
+  const SyncDefinition diff = once(diff_mapping(Deletes::hard));
+  EXPECT_EQ(run(diff).hold, "brake");
+  EXPECT_EQ(to_.size("people"), 400u);
+  ASSERT_TRUE(store_->lift_hold(diff.id));
+  const SyncReport report = run(diff);
+  EXPECT_EQ(report.status, "completed") << report.error;
+  EXPECT_EQ(report.figures.deleted, 200);
+  expect_equal();
+}
+
+TEST_F(Reconciliation, WhatWentBeforeTheStrategyChangedIsFoundThoughRunsDie) {
+  put_people(1, 30);
+  run(once(mapping_of(Deletes::hard)));
+  remove(3);
+  const SyncDefinition diff = once(diff_mapping(Deletes::hard));
+  arm_failpoints("reconcile.listed=fail");
+  EXPECT_EQ(run(diff).status, "failed");
+  arm_failpoints("");
+  from_.calls().fail(Call::fetch, ErrorKind::unavailable);
+  EXPECT_EQ(run(diff).status, "failed") << "both sides were compared, and nothing removed yet";
+  from_.calls().forget();
+  EXPECT_EQ(run(diff).status, "completed");
+  expect_equal();
+}
+
 TEST_F(Reconciliation, ABrakeCanBeSet) {
   put_people(1, 20);
   TableMapping mapping = mapping_of(Deletes::hard);

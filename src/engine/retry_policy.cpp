@@ -50,7 +50,10 @@ Outcome outcome_of(const Error& error, int attempt, const RetryPolicy& policy, d
       outcome.wait = spread(kConflictWait, jitter);
       return outcome;
     case ErrorKind::cancelled:
-    case ErrorKind::lease_lost: outcome.kind = Outcome::Kind::give_back; return outcome;
+    case ErrorKind::lease_lost:
+      outcome.kind = Outcome::Kind::give_back;
+      outcome.yields = dynamic_cast<const YieldError*>(&error) != nullptr;
+      return outcome;
     case ErrorKind::bad_config:
     case ErrorKind::unauthorized:
     case ErrorKind::not_found:

@@ -29,6 +29,12 @@ class HoldError : public Error {
   std::string hold_kind_;
 };
 
+/// A run that has worked for long stops, between two steps, for others that wait.
+class YieldError : public Error {
+ public:
+  YieldError() : Error(ErrorKind::cancelled, "made room for others that wait; goes on after them") {}
+};
+
 /// Of a table that is too large to be compared whole (DESIGN 5, the table-size rule).
 inline constexpr const char* kHoldTableSize = "table_size";
 /// Of deletes that are more than a person was told to expect (BrakePolicy).

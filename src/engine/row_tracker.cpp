@@ -19,12 +19,23 @@ RowTracker::RowTracker(Store& store, const std::string& sync_id, const std::stri
 }
 
 bool left_nothing_unnoted(Store& store, const std::string& sync_id, const std::string& except_run_id) {
-  Page newest;
-  newest.sync_id = sync_id;
-  newest.limit = 2;
-  for (const Run& run : store.list_runs(newest).items)
-    if (run.id != except_run_id) return run.status == "completed";
-  return true;
+  Page page;
+  page.sync_id = sync_id;
+  page.limit = 2;
+  bool never_ran = true;
+  for (;;) {
+    const Listed<Run> newest = store.list_runs(page);
+    for (const Run& run : newest.items) {
+      if (run.id == except_run_id) continue;
+      never_ran = false;
+      // One that was handed back before its first table (its connections were busy) has written nothing.
+      if (run.status != "yielded" || !run.tables.empty()) return run.status == "completed";
+    }
+    // What ran before those is swept by now, and was never heard of to have ended well.
+    if (newest.next.empty()) return never_ran;
+    page.cursor = newest.next;
+    page.limit = 100;
+  }
 }
 
 bool RowTracker::applied(const RowHash& key, const RowHash& row) const {

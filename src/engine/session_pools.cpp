@@ -13,8 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 30s;
-constexpr auto kLater = 10s;
+/// Who waits here holds a worker that could do what other connections have to be done.
+constexpr auto kPatience = 1s;
+constexpr auto kLater = 3s;
 /// One to read or write with, one for a question meanwhile.
 constexpr std::size_t kSessionsOfARun = 2;
 

@@ -34,8 +34,8 @@ class SessionPools {
     SessionPools* pools_ = nullptr;
     std::string source_, destination_;
   };
-  /// Waits until both connections have room. Throws Error: cancelled, rate_limited (after half a minute: others may go
-  /// first, and no attempt is used up).
+  /// Waits until both connections have room. Throws Error: cancelled, rate_limited (after a second: the worker is for
+  /// others meanwhile, and no attempt is used up).
   Turn take_turn(const ConnectionConfig& source, const ConnectionConfig& destination,
                  const std::stop_token& stop);
 

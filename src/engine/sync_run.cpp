@@ -3,7 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/failpoint.h"
@@ -40,11 +44,14 @@ bool asks_for_repair(const Claim& claim) {
 /// Carries the mappings of one sync. One that fails does not stop the others' progress.
 class SyncRun {
  public:
-  SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease)
+  /// `only`: the syncs that others might do meanwhile; empty: any.
+  SyncRun(const EngineParts& parts, const Claim& claim, HeldLease& lease,
+          const std::vector<std::string>& only)
       : parts_(parts),
         definition_(definition_from_json(claim.sync.definition, parts.config.variables)),
         claim_(claim),
         lease_(lease),
+        only_(only),
         started_(parts.clock.monotonic()) {}
 
   /// Throws the first failure once all mappings have had their turn.
@@ -77,7 +84,10 @@ class SyncRun {
       if (table->began()) collect(*table);
     if (!message_.empty()) parts_.store.set_message(claim_.sync.id, without_secrets(join(message_, "\n")));
     if (held_) throw HoldError(*held_);
+    if (!brakes_.empty()) hold_by_brake();
+    if (failure_ && yields_) throw YieldError();
     if (failure_) throw Error(*failure_);
+    forget_left_mappings();
   }
 
   SyncReport& report() { return report_; }
@@ -121,10 +131,10 @@ class SyncRun {
     return order_of_writing(definition_.tables, references);
   }
 
-  /// Fairness: a long run makes room after its batch.
+  /// Fairness: a long run makes room after its batch. Not for jobs that its workers would not take.
   bool others_wait() const {
     if (parts_.clock.monotonic() - started_ < kTurn) return false;
-    const auto next = parts_.store.next_job();
+    const auto next = parts_.store.next_job(only_);
     return next && *next <= parts_.store.clock().now();
   }
 
@@ -135,15 +145,48 @@ class SyncRun {
       table.rest();
       return true;
     } catch (const HoldError& error) {
-      if (!held_ && !failure_) held_ = error;
+      if (error.hold_kind() == kHoldBrake) brakes_[table.name()] = error.what();
+      else if (!held_ && !failure_) held_ = error;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::cancelled)
         log::warn("A table could not be brought up to date.",
                   {{"sync", definition_.name}, {"table", table.name()}, {"error", error.what()}});
       // What ends the run goes before what merely fails it.
       if (!failure_ || ends_the_run(error.kind())) failure_ = error.while_doing(table.name());
+      yields_ = dynamic_cast<const YieldError*>(&error) != nullptr;
     }
     return false;
+  }
+
+  /// One word of a person lets pass what all tables hold back, so they are told of all of it, and no other may pass: what
+  /// a table held back in an earlier run that told nobody is judged anew by the next one.
+  [[noreturn]] void hold_by_brake() {
+    for (const TableMapping& mapping : definition_.tables) {
+      if (brakes_.count(mapping.name()) != 0) continue;
+      const auto state = parts_.store.find_mapping(claim_.sync.id, mapping.name());
+      if (!state || state->brake != Brake::held) continue;
+      BatchCommit commit;
+      commit.mapping = mapping.name();
+      commit.state = *state;
+      commit.state.brake = Brake::off;
+      commit.key_sets.push_back({KeySet::held, true, {}, {}});
+      parts_.store.commit_batch(claim_.lease, commit);
+    }
+    std::vector<std::string> sentences;
+    for (const auto& brake : brakes_) sentences.push_back(brake.second);
+    throw HoldError(kHoldBrake, join(sentences, ". "));
+  }
+
+  /// Else what was refused of a mapping that left counts, and what is noted of its rows takes room, for ever. By a run
+  /// that came to its end: the tables that took its place are there then. What a stop leaves, the next run forgets.
+  void forget_left_mappings() {
+    // One that is in the definition again by now goes on where it stood.
+    const auto sync = parts_.store.find_sync(claim_.sync.id);
+    if (!sync || sync->definition != claim_.sync.definition) return;
+    std::vector<std::string> names;
+    for (const TableMapping& mapping : definition_.tables) names.push_back(mapping.name());
+    while (!lease_.stop_token().stop_requested() && parts_.store.forget_mappings_but(claim_.lease, names)) {
+    }
   }
 
   void collect(const TableRun& table) {
@@ -158,11 +201,14 @@ class SyncRun {
   const SyncDefinition definition_;
   const Claim& claim_;
   HeldLease& lease_;
+  const std::vector<std::string>& only_;
   const std::chrono::steady_clock::time_point started_;
   SyncReport report_;
   std::vector<std::string> message_;
   std::optional<Error> failure_;
+  bool yields_ = false;  ///< the failure is none: the run makes room
   std::optional<HoldError> held_;
+  std::map<std::string, std::string> brakes_;  ///< what tables hold back, by their mapping's name
 };
 
 std::string_view result_of(Outcome::Kind kind) {
@@ -215,7 +261,8 @@ const Provider& EngineParts::provider_of(const std::string& connection_name) con
   return providers.at(connection_at(connection_name).provider);
 }
 
-SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop) {
+SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop,
+                     const std::vector<std::string>& only) {
   const log::Scope scope{{"sync", claim.sync.name}, {"job", claim.jobs.empty() ? "" : claim.jobs.front().id}};
   const auto began = parts.clock.monotonic();
   const Time began_at = parts.store.clock().now();
@@ -224,7 +271,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   std::optional<HeldLease> lease;
   try {
     lease.emplace(parts.store, claim.lease, parts.config.engine, stop);
-    SyncRun run(parts, claim, *lease);
+    SyncRun run(parts, claim, *lease, only);
     try {
       run.run();
       run.report().status = "completed";

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "engine/session_pools.h"
@@ -25,7 +27,9 @@ struct EngineParts {
 
 /// Does a claim's jobs: carries every mapping of the sync, and finishes the jobs by how that went.
 ///
-/// Throws nothing: what goes wrong is the outcome, kept in the store and in the report. `stop`: of the engine.
-SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop);
+/// Throws nothing: what goes wrong is the outcome, kept in the store and in the report. `stop`: of the engine. `only`:
+/// as in Store::claim; a long run makes room for others of these.
+SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop,
+                     const std::vector<std::string>& only = {});
 
 }  // namespace syncflow

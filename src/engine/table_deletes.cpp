@@ -76,16 +76,53 @@ void TableRun::note_reconciliation() {
 
 void TableRun::remove_missing() {
   if (context_.repairs) repair();
-  if (plan_.source.strategy == Strategy::diff) return remove_unlisted();
-  if (is_reconciliation_due(mapping_, plan_.source.strategy, state_, context_.store.clock().now()))
-    reconcile();
+  if (is_reconciliation_due(mapping_, plan_.source.strategy, state_, context_.store.clock().now())) {
+    if (plan_.source.strategy == Strategy::diff) take_over_rows();
+    else reconcile();
+  }
+  if (plan_.source.strategy == Strategy::diff) remove_unlisted();
 }
 
 // --- strategy diff ---
 
+/// `diff` finds missing what it has listed itself before. A mapping that was carried by another strategy, or without
+/// deletes, has rows at the destination that went at the source unlisted: both sides are compared once, and what is ours
+/// becomes known as if it had been listed.
+void TableRun::take_over_rows() {
+  wake();
+  BatchCommit commit;
+  if (context_.destination_can.source) {
+    const KeyDifferences found = compare_both_sides();
+    failpoint("reconcile.listed");
+    const KeyFile gone = ours_of(found.surplus);
+    const auto list = gone.read();
+    while (const ListedKey* key = list->next()) {
+      const RowHash hash = hash_row(key->cells);
+      auto at_source = mapper_->key_at_source(key->cells);
+      if (!at_source || !learn(hash, *at_source)) continue;
+      ++known_rows_;
+      missing_.push_back({hash, std::move(*at_source)});
+    }
+    if (mapping_.removes_what_leaves()) settle(ours_of(found.left), Settling::removes);
+  }
+  // From now on the noted rows say what is ours. A key that `diff` removes would stay in this set.
+  commit.key_sets.push_back({KeySet::written, true, {}, {}});
+  state_.reconciled_at = context_.store.clock().now();
+  this->commit(std::move(commit));
+}
+
+/// `diff` removes no row that it does not know. Whether it did not know this one.
+bool TableRun::learn(const RowHash& hash, const Key& at_source) {
+  if (!tracker_->keeps_keys() || tracker_->knows(hash)) return false;
+  tracker_->note(hash, RowHash{}, at_source);
+  return true;
+}
+
 void TableRun::remove_unlisted() {
   if (mapping_.deletes != Deletes::ignore && !missing_.empty()) {
     wake();
+    // A repair has removed some already.
+    std::erase_if(missing_, [this](const RowTracker::Missing& row) { return !tracker_->knows(row.hash); });
     brake(static_cast<std::int64_t>(missing_.size()), static_cast<std::int64_t>(known_rows_),
           [this](const auto& take) {
             std::vector<RowHash> hashes;
@@ -96,9 +133,11 @@ void TableRun::remove_unlisted() {
   for (std::size_t from = 0; from < missing_.size(); from += kKeysPerStep) {
     check_stop();
     wake();
+    const auto began = context_.clock.monotonic();
     const auto first = missing_.begin() + static_cast<std::ptrdiff_t>(from);
     const auto count = std::min(kKeysPerStep, missing_.size() - from);
-    remove({first, first + static_cast<std::ptrdiff_t>(count)});
+    const std::size_t refused = remove({first, first + static_cast<std::ptrdiff_t>(count)});
+    note_step(began, refused <= count / 2);
   }
   missing_.clear();
   if (state_.brake == Brake::off) return;
@@ -109,8 +148,8 @@ void TableRun::remove_unlisted() {
 }
 
 /// Rows that the listing did not show. Each is asked for by key before it is believed to be gone: one that
-/// only left the filter, or came back meanwhile, is no delete.
-void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
+/// only left the filter, or came back meanwhile, is no delete. Returns how many could not be deleted.
+std::size_t TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
   BatchCommit commit;
   std::unordered_set<std::string> refused;
   if (mapping_.deletes != Deletes::ignore) {
@@ -126,6 +165,7 @@ void TableRun::remove(const std::vector<RowTracker::Missing>& missing) {
   for (const auto& row : missing)
     if (refused.count(row.key.to_json()) == 0) tracker_->forget(row.hash);
   this->commit(std::move(commit));
+  return refused.size();
 }
 
 /// As `remove` changes.
@@ -162,9 +202,9 @@ void TableRun::reconcile() {
   failpoint("reconcile.listed");
   const KeyFile doomed = ours_to_remove(found);
   brake(doomed.count(), found.at_destination, [&](const auto& take) { each_hashes(doomed, take); });
-  const Figures removed = settle(doomed, true);
-  const Figures repaired = settle(found.missing, false);
-  const Figures compared = settle(found.unseen, false);
+  const Figures removed = settle(doomed, Settling::removes);
+  const Figures repaired = settle(found.missing, Settling::writes);
+  const Figures compared = settle(found.unseen, Settling::compares);
   BatchCommit commit;
   release_brake(commit);
   state_.reconciled_at = context_.store.clock().now();
@@ -183,11 +223,13 @@ void TableRun::reconcile() {
 /// As a reconciliation, with whole rows: what differs is written as the source has it by now.
 void TableRun::repair() {
   wake();
+  const auto began = context_.clock.monotonic();
   RowDifferences found = RowComparison(mapping_, plan_.source, context_.source, context_.destination)
                              .compare([this](std::int64_t) {
                                check_stop();
                                show_progress("comparing rows");
                              });
+  note_listing(began);
   failpoint("repair.compared");
   if (mapping_.deletes != Deletes::ignore || mapping_.removes_what_leaves()) {
     KeyDifferences keys;
@@ -195,13 +237,15 @@ void TableRun::repair() {
     keys.left = std::move(found.left);
     const KeyFile doomed = ours_to_remove(keys);
     brake(doomed.count(), found.at_destination, [&](const auto& take) { each_hashes(doomed, take); });
-    settle(doomed, true);
+    settle(doomed, Settling::removes);
   }
-  const Figures written = settle(found.missing, false);
-  const Figures mended = settle(found.differing, false);
-  BatchCommit commit;
-  release_brake(commit);
-  this->commit(std::move(commit));
+  const Figures written = settle(found.missing, Settling::writes);
+  const Figures mended = settle(found.differing, Settling::writes);
+  if (plan_.source.strategy != Strategy::diff) {  // which has its own list to go through, with what may pass
+    BatchCommit commit;
+    release_brake(commit);
+    this->commit(std::move(commit));
+  }
   notes_.push_back(fmt::format("{}: repaired on {}: {} missing and {} differing were written",
                                mapping_.source, to_rfc3339(context_.store.clock().now()),
                                rows_of(written.written), rows_of(mended.written)));
@@ -216,51 +260,72 @@ KeyDifferences TableRun::compare_both_sides() {
     check_stop();
     show_progress("comparing keys");
   };
-  return compare_keys(sides);
+  const auto began = context_.clock.monotonic();
+  KeyDifferences found = compare_keys(sides);
+  note_listing(began);
+  return found;
 }
 
+/// In a table of our own every row is, whoever put it there.
 std::vector<bool> TableRun::written_by_us(const std::vector<RowHash>& keys) const {
-  if (!tracker_->keeps_keys()) return context_.store.has_keys(context_.sync.id, name_, KeySet::written, keys);
-  std::vector<bool> known;
-  for (const RowHash& key : keys) known.push_back(tracker_->knows(key));
-  return known;
-}
-
-/// What is gone at the source or outside the filters, and was written by this mapping.
-KeyFile TableRun::ours_to_remove(const KeyDifferences& found) {
-  const bool owns_every_row = !records_keys() && !tracker_->keeps_keys();
-  KeyFile ours;
-  const auto take = [&](const KeyFile& keys) {
-    std::vector<RowHash> hashes;
-    KeyFile some;
-    const auto flush = [&] {
-      const std::vector<bool> known = written_by_us(hashes);
-      std::size_t at = 0;
-      const auto again = some.read();
-      while (const ListedKey* key = again->next())
-        if (known[at++]) ours.add(key->cells);
-      some = KeyFile();
-      hashes.clear();
-    };
-    const auto list = keys.read();
-    while (const ListedKey* key = list->next()) {
-      if (owns_every_row) {
-        ours.add(key->cells);
-        continue;
-      }
-      some.add(key->cells);
-      hashes.push_back(hash_row(key->cells));
-      if (hashes.size() == kHashesPerStep) flush();
-    }
-    flush();
-  };
-  take(found.surplus);
-  if (mapping_.removes_what_leaves()) take(found.left);
+  if (state_.owned) return std::vector<bool>(keys.size(), true);
+  std::vector<bool> ours = context_.store.has_keys(context_.sync.id, name_, KeySet::written, keys);
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    if (tracker_->keeps_keys() && tracker_->knows(keys[i])) ours[i] = true;
   return ours;
 }
 
-/// Brings the rows of these keys to what the source has by now; `removes`: those that are gone there go here too.
-Figures TableRun::settle(const KeyFile& keys, bool removes) {
+KeyFile TableRun::ours_of(const KeyFile& keys) const {
+  KeyFile ours, some;
+  std::vector<RowHash> hashes;
+  const auto flush = [&] {
+    const std::vector<bool> known = written_by_us(hashes);
+    std::size_t at = 0;
+    const auto again = some.read();
+    while (const ListedKey* key = again->next())
+      if (known[at++]) ours.add(key->cells);
+    some = KeyFile();
+    hashes.clear();
+  };
+  const auto list = keys.read();
+  while (const ListedKey* key = list->next()) {
+    some.add(key->cells);
+    hashes.push_back(hash_row(key->cells));
+    if (hashes.size() == kHashesPerStep) flush();
+  }
+  flush();
+  return ours;
+}
+
+/// What is gone at the source or outside the filters, and was written by this mapping.
+KeyFile TableRun::ours_to_remove(const KeyDifferences& found) const {
+  KeyFile ours = ours_of(found.surplus);
+  if (!mapping_.removes_what_leaves()) return ours;
+  const KeyFile left = ours_of(found.left);
+  const auto list = left.read();
+  while (const ListedKey* key = list->next()) ours.add(key->cells);
+  return ours;
+}
+
+/// What `diff` noted with its key is ours to remove. In a table of others `cursor` must know it when its window has
+/// forgotten it.
+void TableRun::keep_what_diff_wrote() {
+  BatchCommit commit;
+  std::vector<RowHash>& keys = commit.key_sets.emplace_back().added;
+  const auto flush = [&] {
+    if (!keys.empty()) this->commit(commit);
+    keys.clear();
+  };
+  context_.store.each_row(context_.sync.id, name_, [&](const RowState& row) {
+    if (row.key_json.empty()) return;
+    keys.push_back(row.key);
+    if (keys.size() == kHashesPerStep) flush();
+  });
+  flush();
+}
+
+/// Brings the rows of these keys to what the source has by now.
+Figures TableRun::settle(const KeyFile& keys, Settling how) {
   Figures done;
   std::vector<Key> step;
   const std::unordered_set<std::string> waiting = keys_in_quarantine();
@@ -269,25 +334,28 @@ Figures TableRun::settle(const KeyFile& keys, bool removes) {
     const ListedKey* key = list->next();
     more = key != nullptr;
     if (auto at_source = more ? mapper_->key_at_source(key->cells) : std::nullopt;
-        at_source && (removes || waiting.count(at_source->to_json()) == 0))
+        at_source && (how == Settling::removes || waiting.count(at_source->to_json()) == 0)) {
+      if (how == Settling::removes) learn(hash_row(key->cells), *at_source);
       step.push_back(std::move(*at_source));
+    }
     if (step.size() < kKeysPerStep && (more || step.empty())) continue;
     check_stop();
-    done += settle_some(std::exchange(step, {}), removes);
+    done += settle_some(std::exchange(step, {}), how);
   }
   return done;
 }
 
-Figures TableRun::settle_some(std::vector<Key> keys, bool removes) {
+Figures TableRun::settle_some(std::vector<Key> keys, Settling settling) {
   Figures done;
   while (!keys.empty()) {
+    const auto began = context_.clock.monotonic();
     std::vector<Key> some = keys;
     Batch rows;
     try {
       rows = fetch(some);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::bad_config && error.kind() != ErrorKind::position_lost) throw;
-      return done += settle_one_by_one(std::move(keys), removes, error);
+      return done += settle_one_by_one(std::move(keys), settling, error);
     }
     failpoint("reconcile.confirmed");
     keys.erase(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(some.size()));
@@ -297,10 +365,12 @@ Figures TableRun::settle_some(std::vector<Key> keys, bool removes) {
     BatchWriter::Options how = options(WriteMode::upsert);
     how.rewrites = true;  // what was applied once is not there, or not as it was
     for (Change& change : rows.changes) change.watched = how.tracks_all;
-    if (removes)
+    if (settling == Settling::removes)
       for (const Key& key : some)
         if (there.count(hash_row(parse_key(rows.schema(), key, rows.arena()))) == 0) add_removal(rows, key);
     Carried carried = writer_->carry(std::move(rows), how);
+    // The next run compares these again, and finds what was refused again.
+    const bool lasts = settling != Settling::compares && carried.refused.size() <= some.size() / 2;
     BatchCommit commit;
     for (RefusedRow& row : carried.refused) quarantine(std::move(row), commit);
     commit.cleared = std::move(carried.settled);
@@ -309,13 +379,14 @@ Figures TableRun::settle_some(std::vector<Key> keys, bool removes) {
     done += carried.figures;
     this->commit(std::move(commit));
     show_progress("reconciling");
+    note_step(began, lasts);
   }
   return done;
 }
 
 /// The source takes one of these for no key of its own (a number beyond its type's range, of a row that others wrote):
 /// that row is left alone.
-Figures TableRun::settle_one_by_one(std::vector<Key> keys, bool removes, const Error& error) {
+Figures TableRun::settle_one_by_one(std::vector<Key> keys, Settling how, const Error& error) {
   source_ = context_.source.open_source(plan_.source);  // throws when the table itself is what is wrong
   Figures done;
   if (keys.size() == 1) {
@@ -328,8 +399,8 @@ Figures TableRun::settle_one_by_one(std::vector<Key> keys, bool removes, const E
     return done;
   }
   const auto middle = keys.begin() + static_cast<std::ptrdiff_t>(keys.size() / 2);
-  done += settle_some({keys.begin(), middle}, removes);
-  done += settle_some({middle, keys.end()}, removes);
+  done += settle_some({keys.begin(), middle}, how);
+  done += settle_some({middle, keys.end()}, how);
   return done;
 }
 
@@ -356,17 +427,18 @@ void TableRun::brake(std::int64_t deletes, std::int64_t rows, const HashChunks& 
   if (mapping_.brake.holds(unasked, rows)) hold_back(deletes, rows, hashes);
 }
 
-/// Each key is noted, so that a person's word is for these and no others.
+/// Each key is noted, so that a person's word is for these and no others. A word that was given for fewer is void before
+/// the first of them is: a run that dies in between must not leave it to stand for these.
 void TableRun::hold_back(std::int64_t deletes, std::int64_t rows, const HashChunks& hashes) {
+  state_.brake = Brake::held;
   bool first = true;
   hashes([&](const std::vector<RowHash>& keys) {
     BatchCommit commit;
     commit.key_sets.push_back({KeySet::held, std::exchange(first, false), keys, {}});
     this->commit(std::move(commit));
+    failpoint("brake.noted");
     check_stop();
   });
-  state_.brake = Brake::held;
-  commit({});
   throw HoldError(
       kHoldBrake,
       fmt::format(

@@ -186,7 +186,9 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
 
 bool is_reconciliation_due(const TableMapping& mapping, Strategy strategy, const MappingState& state,
                            Time now) {
-  if (strategy != Strategy::cursor || mapping.deletes == Deletes::ignore) return false;
+  if (mapping.deletes == Deletes::ignore) return false;
+  if (strategy == Strategy::diff) return !state.reconciled_at;
+  if (strategy != Strategy::cursor) return false;
   return !state.reconciled_at || now >= *state.reconciled_at + parse_schedule(mapping.reconcile);
 }
 

@@ -34,7 +34,8 @@ std::vector<std::string> copied_fields(const Config& config, const std::string& 
 /// `state.outgrown_since`; throws HoldError(table_size) when the table needs a cursor field.
 std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState& state, Time now);
 
-/// Whether both sides' keys are to be compared now, to find deleted rows that the strategy does not see.
+/// Whether both sides' keys are to be compared now, to find deleted rows that the strategy does not see: again and again
+/// where it sees none, once where it sees those that it has listed itself.
 bool is_reconciliation_due(const TableMapping& mapping, Strategy strategy, const MappingState& state,
                            Time now);
 

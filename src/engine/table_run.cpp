@@ -46,6 +46,7 @@ TableRun::~TableRun() = default;
 void TableRun::run() {
   began_ = true;
   prepare();
+  const auto began = context_.clock.monotonic();
   const BatchPolicy& policy = context_.sync.batch;
   ReadAhead reading(*source_, {policy.rows ? policy.rows : kAutoRows, policy.bytes, 1});
   while (auto batch = reading.next()) {
@@ -53,13 +54,13 @@ void TableRun::run() {
     const bool last = batch->caught_up;
     carry(std::move(*batch));
     check_stop();
-    if (!last && context_.should_yield())
-      throw Error(ErrorKind::cancelled, "made room for others that wait; goes on after them");
+    if (!last) make_room();
     if (policy.interval.count() > 0) context_.clock.sleep(policy.interval, context_.lease.stop_token());
   }
   reading.finish();
   if (plan_.source.strategy == Strategy::diff) missing_ = tracker_->missing();
   known_rows_ = tracker_->size();
+  note_listing(began);
 }
 
 void TableRun::prepare() {
@@ -80,6 +81,7 @@ void TableRun::prepare() {
   open_source();
   open_writer();
   note_ownership();
+  if (state_.position.empty() && !forget_everything_ && records_keys()) keep_what_diff_wrote();
   has_quarantine_ = !context_.store.quarantine_of(context_.sync.id, name_, 1).empty();
 }
 
@@ -122,6 +124,9 @@ void TableRun::check_what_is_read() {
     notes_.push_back(
         fmt::format("{}: source, key or destination changed, so the table is loaded anew", name_));
   }
+  // Nothing of a mapping that begins is at the destination, so there is nothing to be taken over from before.
+  if (state_.fingerprint_data.empty() && plan_.source.strategy == Strategy::diff)
+    state_.reconciled_at = context_.store.clock().now();
   state_.fingerprint_data = data;
 }
 
@@ -324,14 +329,19 @@ BatchWriter::Options TableRun::options(WriteMode mode) const {
   return options;
 }
 
+/// Makes room between its steps: those that wait for longest go first, so the next run goes on with the others. Not while
+/// it would not come to all of the rows that this run put there, for rows that others lacked may be there by now; nor
+/// in a repair, which begins from its start.
 bool TableRun::retry_quarantine(bool first) {
   const auto waiting =
       context_.store.quarantine_of(context_.sync.id, name_, kQuarantinePerRun + entered_.size());
+  const bool may_make_room = !context_.repairs && (entered_.empty() || waiting.size() <= kQuarantinePerRun);
   bool settled = false;
   for (std::size_t from = 0; from < waiting.size();) {
     check_stop();
     wake();
     from += retry(std::span(waiting).subspan(from), first, settled);
+    if (may_make_room && from < waiting.size()) make_room();
   }
   return settled;
 }
@@ -402,6 +412,25 @@ void TableRun::show_progress(const char* phase) {
   progress.rows = report_.figures.read;
   if (std::string_view(phase) == "first load") progress.of_rows = plan_.table.row_estimate;
   context_.on_progress(progress);
+}
+
+void TableRun::make_room() const {
+  if (context_.should_yield()) throw YieldError();
+}
+
+void TableRun::note_listing(std::chrono::steady_clock::time_point began) {
+  listed_for_ = context_.clock.monotonic() - began;
+  settled_for_ = {};
+}
+
+/// What was settled stays so, but the listing that told what to settle cannot be gone on with, and is made anew by the
+/// next run; as are steps that do not last. So this run settles for at least as long as all that took before it makes
+/// room: then no more than half of the time of all runs is spent twice, and they come to an end however often others
+/// wait. Nor is there room before a listing: tables are gone through in a set order, and the last of many would never
+/// have its turn.
+void TableRun::note_step(std::chrono::steady_clock::time_point began, bool lasts) {
+  (lasts ? settled_for_ : listed_for_) += context_.clock.monotonic() - began;
+  if (lasts && settled_for_ >= listed_for_) make_room();
 }
 
 void TableRun::check_stop() const {

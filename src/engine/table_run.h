@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -90,15 +92,24 @@ class TableRun {
   bool records_keys() const;
   void check_reconciliation();
   void remove_unlisted();
-  void remove(const std::vector<RowTracker::Missing>& missing);
+  std::size_t remove(const std::vector<RowTracker::Missing>& missing);
   Batch gone_at_source(const std::vector<RowTracker::Missing>& missing);
   void reconcile();
+  void take_over_rows();
+  bool learn(const RowHash& hash, const Key& at_source);
+  void keep_what_diff_wrote();
   void repair();
   KeyDifferences compare_both_sides();
-  KeyFile ours_to_remove(const KeyDifferences& found);
-  Figures settle(const KeyFile& keys, bool removes);
-  Figures settle_some(std::vector<Key> keys, bool removes);
-  Figures settle_one_by_one(std::vector<Key> keys, bool removes, const Error& error);
+  KeyFile ours_of(const KeyFile& keys) const;
+  KeyFile ours_to_remove(const KeyDifferences& found) const;
+  enum class Settling {
+    removes,   ///< rows that are gone at the source go
+    writes,    ///< rows that are missing, or not as they should be, are written
+    compares,  ///< rows that are there are written too, to see whether they are as they should be
+  };
+  Figures settle(const KeyFile& keys, Settling how);
+  Figures settle_some(std::vector<Key> keys, Settling settling);
+  Figures settle_one_by_one(std::vector<Key> keys, Settling how, const Error& error);
   std::unordered_set<std::string> keys_in_quarantine() const;
   std::vector<bool> written_by_us(const std::vector<RowHash>& keys) const;
   using HashChunks = std::function<void(const std::function<void(const std::vector<RowHash>&)>&)>;
@@ -114,6 +125,9 @@ class TableRun {
   void commit(BatchCommit commit);
   void show_progress(const char* phase);
   void check_stop() const;
+  void make_room() const;
+  void note_listing(std::chrono::steady_clock::time_point began);
+  void note_step(std::chrono::steady_clock::time_point began, bool lasts);
 
   RunContext& context_;
   const TableMapping& mapping_;
@@ -131,6 +145,8 @@ class TableRun {
   std::unordered_set<std::string> entered_;   ///< keys, as JSON, that this run put into quarantine
   std::vector<RowTracker::Missing> missing_;  ///< what the listing did not show
   std::size_t known_rows_ = 0;                ///< diff: rows that were known when it ended
+  /// How long it took to learn what is to be settled, and how long that was settled since.
+  std::chrono::steady_clock::duration listed_for_{}, settled_for_{};
   std::int64_t impossible_keys_ = 0;  ///< at the destination, that the source takes for none of its own
   bool has_quarantine_ = false;
   bool began_ = false;

@@ -169,16 +169,20 @@ class TableCheck {
       result_.differences.push_back({kind, row.source_key.to_json(), row.fields});
   }
 
+  /// In a table of our own every row is. In one that others fill too: what was noted as written, by either strategy,
+  /// for one that takes the other's place takes that over with its next run.
   std::vector<bool> written_by_us(const std::vector<RowHash>& keys) {
-    if (plan_.source.strategy != Strategy::diff)
-      return state_.owned ? std::vector<bool>(keys.size(), true)
-                          : parts_.store.has_keys(sync_.id, mapping_.name(), KeySet::written, keys);
+    if (state_.owned) return std::vector<bool>(keys.size(), true);
     if (!known_) {
       known_.emplace();
-      parts_.store.each_row(sync_.id, mapping_.name(), [&](const RowState& row) { known_->insert(row.key); });
+      const bool diff = plan_.source.strategy == Strategy::diff;
+      parts_.store.each_row(sync_.id, mapping_.name(), [&](const RowState& row) {
+        if (diff || !row.key_json.empty()) known_->insert(row.key);
+      });
     }
-    std::vector<bool> ours;
-    for (const RowHash& key : keys) ours.push_back(known_->count(key) != 0);
+    std::vector<bool> ours = parts_.store.has_keys(sync_.id, mapping_.name(), KeySet::written, keys);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      if (known_->count(keys[i]) != 0) ours[i] = true;
     return ours;
   }
 
@@ -193,7 +197,7 @@ class TableCheck {
   TableVerification result_;
   std::unordered_set<RowHash> waiting_;
   std::unordered_set<std::string> quarantine_;
-  std::optional<std::unordered_set<RowHash>> known_;  ///< diff: keys that were written
+  std::optional<std::unordered_set<RowHash>> known_;  ///< keys that were noted with their rows
   std::int64_t waiting_here_ = 0;
   std::int64_t listed_ = 0;
   std::chrono::steady_clock::time_point shown_at_{};

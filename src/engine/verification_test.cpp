@@ -117,6 +117,20 @@ TEST_F(Verify, RowsThatBelongOnlyThereAreNoDifference) {
   EXPECT_EQ(to_.size("people"), 5u) << "99, and 3, whose deletion is ignored";
 }
 
+TEST_F(Verify, InATableOfOurOwnEveryRowIsOursWhateverTheStrategy) {
+  put_people(1, 5);
+  for (const TableMapping& mapping : {cursor_mapping(Deletes::hard), diff_mapping(Deletes::hard)}) {
+    run(once(mapping));
+    to_.put("people", {integer(99), Value::text("nobody's"), Value::text("Bonn")});
+    EXPECT_EQ(verified(mapping).surplus, 1);
+    EXPECT_EQ(repaired(mapping).figures.deleted, 1);
+    EXPECT_TRUE(verified(mapping).is_equal());
+    expect_equal();
+    to_.drop_table("people");
+    store_->forget_sync(once(mapping).id);
+  }
+}
+
 TEST_F(Verify, ARowThatIsMarkedButThereAtTheSourceIsMissing) {
   put_people(1, 5);
   const TableMapping mapping = cursor_mapping(Deletes::soft);

@@ -133,7 +133,10 @@ bool PostgresqlStore::is_to_end(const Lease& lease) {
 
 void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {
   failpoint("store.job_state");
-  Call call("SELECT syncflow_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
+  Call call(
+      outcome.yields
+          ? "SELECT syncflow_finish_yielded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+          : "SELECT syncflow_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
   add_lease(call, lease)
       .id(random_uuid())
       .text(word_for(outcome.kind))

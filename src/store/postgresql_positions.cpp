@@ -8,6 +8,7 @@ namespace syncflow::postgresql_store {
 namespace {
 
 constexpr int kRowsPerRead = 5000;
+constexpr int kForgottenAtOnce = 5000;
 
 void check_sum(const std::string& mapping, const Figures& figures) {
   if (figures.add_up()) return;
@@ -177,6 +178,17 @@ bool PostgresqlStore::commit_look(const std::string& sync_id, const std::string&
   Call call("SELECT syncflow_commit_look($1, $2, $3, $4, $5)");
   call.id(sync_id).text(mapping).bytes(before.token).bytes(after.token).again();
   return run(call, Retry::told).boolean(0, 0);
+}
+
+bool PostgresqlStore::forget_mappings_but(const Lease& lease, const std::vector<std::string>& mappings) {
+  Call call("SELECT syncflow_forget_mappings_but($1, $2, $3, $4, $5, $6, $7)");
+  call.id(lease.sync_id)
+      .id(lease.run_id)
+      .text(lease.owner)
+      .number(lease.epoch)
+      .array(mappings, append_text)
+      .number(kForgottenAtOnce);
+  return run(now(call)).boolean(0, 0);
 }
 
 }  // namespace syncflow::postgresql_store

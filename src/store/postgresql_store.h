@@ -71,6 +71,7 @@ class PostgresqlStore : public Store {
   void commit_batch(const Lease& lease, const BatchCommit& commit) override;
   bool commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
                    const Position& after) override;
+  bool forget_mappings_but(const Lease& lease, const std::vector<std::string>& mappings) override;
 
   Listed<QuarantinedRow> list_quarantine(const Page& page) override;
   std::vector<QuarantinedRow> quarantine_of(const std::string& sync_id, const std::string& mapping,

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/failpoint.h"
 #include "store/sqlite_rows.h"
 #include "store/sqlite_store.h"
@@ -8,6 +10,7 @@ namespace syncflow::sqlite_store {
 namespace {
 
 constexpr int kRowsPerRead = 1000;
+constexpr std::int64_t kForgottenAtOnce = 5000;
 
 void check_sum(const std::string& mapping, const Figures& figures) {
   if (figures.add_up()) return;
@@ -129,6 +132,45 @@ void forget_positions(Connection& connection, const std::string& sync_id) {
       .run();
 }
 
+struct LeftMapping {
+  std::int64_t id = 0;
+  std::string name;
+};
+
+/// A mapping that is kept and is none of these.
+std::optional<LeftMapping> find_left(Connection& connection, const std::string& sync_id,
+                                     const std::vector<std::string>& mappings) {
+  Query query(connection, "SELECT id, mapping FROM sync_mappings WHERE sync_id = ?1 ORDER BY id");
+  query.bind(sync_id);
+  while (query.step()) {
+    LeftMapping kept{query.integer(0), query.text(1)};
+    if (std::find(mappings.begin(), mappings.end(), kept.name) == mappings.end()) return kept;
+  }
+  return std::nullopt;
+}
+
+/// The mapping itself goes last: as long as it is there, the rest is found.
+void forget_some(Connection& connection, const std::string& sync_id, const LeftMapping& left) {
+  const std::int64_t rows = Query(connection,
+                                  "DELETE FROM sync_rows WHERE mapping_id = ?1 AND key_hash IN "
+                                  "(SELECT key_hash FROM sync_rows WHERE mapping_id = ?1 LIMIT ?2)")
+                                .bind(left.id, kForgottenAtOnce)
+                                .run();
+  const std::int64_t keys = Query(connection,
+                                  "DELETE FROM sync_keys WHERE mapping_id = ?1 AND (key_set, key_hash) IN "
+                                  "(SELECT key_set, key_hash FROM sync_keys WHERE mapping_id = ?1 LIMIT ?2)")
+                                .bind(left.id, kForgottenAtOnce)
+                                .run();
+  const std::int64_t refused =
+      Query(connection,
+            "DELETE FROM sync_row_errors WHERE seq IN "
+            "(SELECT seq FROM sync_row_errors WHERE sync_id = ?1 AND mapping = ?2 LIMIT ?3)")
+          .bind(sync_id, left.name, kForgottenAtOnce)
+          .run();
+  if (std::max({rows, keys, refused}) < kForgottenAtOnce)
+    Query(connection, "DELETE FROM sync_mappings WHERE id = ?1").bind(left.id).run();
+}
+
 }  // namespace
 
 std::optional<MappingState> SqliteStore::find_mapping(const std::string& sync_id,
@@ -201,6 +243,18 @@ bool SqliteStore::commit_look(const std::string& sync_id, const std::string& map
         "AND (SELECT lease_until FROM sync_state WHERE sync_id = ?1) IS NULL");
     return query.bind(sync_id, mapping, before.token, after.token).run() == 1;
   });
+}
+
+bool SqliteStore::forget_mappings_but(const Lease& lease, const std::vector<std::string>& mappings) {
+  // Nearly always there is none: that takes no writer's turn.
+  const auto left =
+      read([&](Connection& connection) { return find_left(connection, lease.sync_id, mappings); });
+  if (!left) return false;
+  write([&](Connection& connection) {
+    require_lease(connection, lease, clock_.now());
+    forget_some(connection, lease.sync_id, *left);
+  });
+  return true;
 }
 
 void SqliteStore::reset_sync(const std::string& sync_id) {

@@ -280,9 +280,9 @@ void return_jobs(Connection& connection, const Lease& lease, const Outcome& outc
   Query(connection,
         "UPDATE data_sync_jobs SET status = 'pending', noticed = 1, run_id = NULL, started_at = NULL, "
         "retry_count = retry_count + ?3, error = coalesce(nullif(?4, ''), error), run_after = ?5, updated_at "
-        "= ?6 "
+        "= ?6, priority = CASE WHEN ?7 THEN min(priority, 0) ELSE priority END "
         "WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2")
-      .bind(lease.sync_id, lease.run_id, used, outcome.error, now + outcome.wait, now)
+      .bind(lease.sync_id, lease.run_id, used, outcome.error, now + outcome.wait, now, outcome.yields)
       .run();
 }
 

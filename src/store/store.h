@@ -28,6 +28,8 @@ struct Outcome {
   std::optional<Hold> hold;  ///< put on the sync at the same time
   std::string strategy;      ///< for the run's record, as `tables`
   std::vector<TableReport> tables;
+  bool yields =
+      false;  ///< of give_back: others are to go first, so the jobs lose the priority that a person gave them
 };
 
 struct Page {
@@ -163,6 +165,9 @@ class Store {
   /// the sync is leased or the mapping's position is no longer `before`.
   virtual bool commit_look(const std::string& sync_id, const std::string& mapping, const Position& before,
                            const Position& after) = 0;
+  /// Drops what is kept for mappings of the sync that are none of these: position, rows, keys and quarantine. Some
+  /// thousand rows at a time: true says that there may be more, so call it again. Throws Error(lease_lost).
+  virtual bool forget_mappings_but(const Lease& lease, const std::vector<std::string>& mappings) = 0;
 
   // --- quarantine ---
 

@@ -63,6 +63,12 @@ Options PostgresDatabase::options(const std::string& user) const {
   return options;
 }
 
+std::string PostgresDatabase::url() const {
+  const std::string password = target_.password.empty() ? "" : ":" + target_.password.reveal();
+  return "postgresql://" + target_.user + password + "@" + target_.host + ":" + std::to_string(target_.port) +
+         "/" + name_;
+}
+
 libpq::Rows PostgresDatabase::run(const std::string& sql) { return session_->execute(sql); }
 
 std::string PostgresDatabase::value(const std::string& sql) {

@@ -25,6 +25,8 @@ class PostgresDatabase {
   const libpq::Target& target() const { return target_; }
   /// The options of a connection to it; as `user` when given.
   Options options(const std::string& user = "") const;
+  /// Of a store in it.
+  std::string url() const;
 
   /// Runs statements as the superuser on a connection of the test's own.
   libpq::Rows run(const std::string& sql);

@@ -223,6 +223,32 @@ TEST_P(StoreClaimContract, GivesBackWithoutUsingUpAnAttempt) {
   EXPECT_EQ(claimed().attempt, 1);
 }
 
+TEST_P(StoreClaimContract, LetsThoseThatWaitGoBeforeAPersonsRunThatMakesRoom) {
+  const std::string id = apply({make_sync("a"), make_sync("b")});
+  store_->enqueue(id, Trigger::manual, kPersonPriority);
+  const Claim first = claimed();
+  store_->enqueue(make_sync("b").id, Trigger::schedule);
+  clock_.advance(1s);
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::give_back;
+  outcome.yields = true;
+  store_->finish(first.lease, outcome);
+  const Job waiting = job(first.jobs.front().id);
+  EXPECT_EQ(waiting.status, JobStatus::pending);
+  EXPECT_EQ(waiting.priority, 0);
+  EXPECT_EQ(waiting.retry_count, 0);
+  EXPECT_EQ(store_->find_run(first.lease.run_id)->status, "yielded");
+  EXPECT_EQ(claimed().sync.name, "b");
+  EXPECT_EQ(claimed().sync.name, "a");
+}
+
+TEST_P(StoreClaimContract, KeepsAPersonsPriorityOfAJobThatIsGivenBackForAnotherReason) {
+  store_->enqueue(apply("orders"), Trigger::manual, kPersonPriority);
+  const Claim first = claimed();
+  finish(first, Outcome::Kind::give_back, "throttled", 40s);
+  EXPECT_EQ(job(first.jobs.front().id).priority, kPersonPriority);
+}
+
 TEST_P(StoreClaimContract, FailsWithTheReasonAndPutsTheHold) {
   const std::string id = apply("orders");
   const Claim claim = claim_of(id);

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "testkit/store_contract.h"
 
 namespace syncflow::testkit {
@@ -352,6 +354,42 @@ TEST_P(StorePositionContract, MovesThePositionOfALookOnlyWhenNobodyElseDid) {
   EXPECT_EQ(position_of(id), "p2");
   EXPECT_FALSE(store_->commit_look(id, "orders", {"p1"}, {"p3"})) << "the position moved meanwhile";
   EXPECT_EQ(position_of(id), "p2");
+}
+
+TEST_P(StorePositionContract, ForgetsMappingsThatLeftTheirSyncStepByStep) {
+  const std::string id = apply({make_sync("orders"), make_sync("other")}), other = make_sync("other").id;
+  const Claim claim = claim_of(id), beside = claim_of(other);
+  const auto keep = [&](const Claim& of, const std::string& mapping, std::uint64_t rows) {
+    BatchCommit commit = batch_to("p1", mapping);
+    for (std::uint64_t key = 1; key <= rows; ++key) commit.rows.push_back(row(key));
+    commit.quarantined = {refused("7")};
+    commit.key_sets = {{KeySet::written, false, {row(1).key}, {}}};
+    store_->commit_batch(of.lease, commit);
+  };
+  keep(claim, "orders", 1);
+  keep(claim, "people", 12'000);
+  keep(beside, "people", 1);
+  EXPECT_EQ(error_of([&] {
+              store_->forget_mappings_but({id, beside.lease.run_id, "worker", 1}, {"orders"});
+            }),
+            ErrorKind::lease_lost);
+
+  int steps = 0;
+  while (store_->forget_mappings_but(claim.lease, {"orders", "never there"})) ASSERT_LT(++steps, 100);
+  EXPECT_GE(steps, 2) << "so many rows are not one transaction";
+  EXPECT_FALSE(store_->find_mapping(id, "people"));
+  EXPECT_TRUE(rows_of(id, "people").empty());
+  EXPECT_TRUE(store_->quarantine_of(id, "people", 10).empty());
+  EXPECT_EQ(store_->has_keys(id, "people", KeySet::written, {row(1).key}), std::vector{false});
+  for (const auto& [sync_id, mapping] : {std::pair{id, "orders"}, std::pair{other, "people"}}) {
+    EXPECT_EQ(position_of(sync_id, mapping), "p1");
+    EXPECT_EQ(rows_of(sync_id, mapping).size(), 1u);
+    EXPECT_EQ(store_->count_quarantine(sync_id), 1u);
+    EXPECT_EQ(store_->has_keys(sync_id, mapping, KeySet::written, {row(1).key}), std::vector{true});
+  }
+  // Back in the definition it is a mapping that never ran.
+  keep(claim, "people", 1);
+  EXPECT_EQ(rows_of(id, "people").size(), 1u);
 }
 
 TEST_P(StorePositionContract, ResetsWhereASyncStandsButNotWhatItOwns) {
