@@ -41,6 +41,11 @@ class Commands(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "ended with 3"):
             timed(["sh", "-c", "exit 3"])
 
+    def test_a_command_may_be_wanted_to_end_otherwise(self):
+        self.assertEqual(timed(["sh", "-c", "echo differ; exit 3"], ends_with=3).output, "differ\n")
+        with self.assertRaisesRegex(SystemExit, "ended with 0"):
+            timed(["true"], ends_with=3)
+
     def test_a_writer_that_dies_early_is_no_fast_writer(self):
         with self.assertRaisesRegex(SystemExit, "ended with 3"):
             timed_pipe(["sh", "-c", "echo a row; exit 3"], ["cat"])

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "engine/cast.h"
+#include "engine/range_comparison.h"
 #include "engine/side_listing.h"
 
 namespace syncflow {
@@ -245,6 +246,23 @@ struct RowComparison::Sides {
     return mapping;
   }
 
+  /// Empty: the systems cannot tell by themselves.
+  std::optional<RangeDifferences> compare_ranges(const OnPage& on_page) const {
+    const Schema& outgoing = *mapper->outgoing();
+    const HashedSide here{*source, fields_passed_on(mapping, outgoing)};
+    if (here.fields.empty()) return std::nullopt;
+    HashedSide there{*destination, {}};
+    const Schema& schema = *destination->schema();
+    for (const std::size_t place : places(outgoing, schema))
+      there.fields.push_back(schema.fields[place].name);
+    return syncflow::compare_ranges(here, there, [&] { on_page(0); });
+  }
+
+  void scan_only(const KeyRanges& ranges) const {
+    for (Source* side : {source.get(), destination.get()})
+      if (RangeHashes* hashes = side->range_hashes()) hashes->scan_only(ranges);
+  }
+
   /// The key as the destination knows it. Empty: it can have no such key.
   std::optional<Key> key_at_destination(std::span<const Value> key) const {
     Key texts;
@@ -290,7 +308,20 @@ RowComparison::~RowComparison() = default;
 
 Mapper& RowComparison::mapper() { return *sides_->mapper; }
 
-RowDifferences RowComparison::compare(const std::function<void(std::int64_t rows)>& on_page) {
+RowDifferences RowComparison::compare(const OnPage& on_page) {
+  const RangeDifferences hashed = sides_->compare_ranges(on_page).value_or(RangeDifferences{{0, {0}}});
+  RowDifferences found;
+  if (!hashed.is_equal()) {
+    sides_->scan_only(hashed.unequal);
+    found = compare_rows(on_page);
+  }
+  on_page(hashed.at_source + hashed.at_destination);
+  found.at_source += hashed.at_source;
+  found.at_destination += hashed.at_destination;
+  return found;
+}
+
+RowDifferences RowComparison::compare_rows(const OnPage& on_page) {
   const Schema& outgoing = *sides_->mapper->outgoing();
   const std::vector<Type> types = key_types(outgoing);
   for (const bool sorts_all : {false, true}) {

@@ -33,9 +33,12 @@ class RowComparison {
                 Connection& destination);
   ~RowComparison();
 
-  /// `on_page` is called often, and may throw to end it. Throws Error when a side could not be
-  /// read to its end.
-  RowDifferences compare(const std::function<void(std::int64_t rows)>& on_page);
+  using OnPage = std::function<void(std::int64_t rows)>;
+
+  /// By hashes that the two systems compute, where these can be held against each other; what they cannot vouch for
+  /// is read row by row. `on_page` is called often, also while no row has come, and may throw to end it. Throws Error
+  /// when a side could not be read to its end.
+  RowDifferences compare(const OnPage& on_page);
 
   /// What a second look at one key says.
   struct Looked {
@@ -49,6 +52,8 @@ class RowComparison {
   Mapper& mapper();
 
  private:
+  RowDifferences compare_rows(const OnPage& on_page);
+
   struct Sides;
   std::unique_ptr<Sides> sides_;
 };

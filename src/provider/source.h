@@ -10,6 +10,7 @@
 
 #include "core/batch.h"
 #include "core/clock.h"
+#include "provider/range_hashes.h"
 
 namespace syncflow {
 
@@ -91,6 +92,9 @@ class Source {
 
   /// Rows of the table, counted exactly up to `limit`.
   virtual std::size_t count(std::size_t limit) = 0;
+
+  /// What the system itself can say of many rows at once; null: nothing. Lives as long as the source.
+  virtual RangeHashes* range_hashes() { return nullptr; }
 
   /// How changes are found and what that cannot see, in words for the user.
   virtual std::string method() = 0;

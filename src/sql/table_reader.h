@@ -9,6 +9,8 @@
 
 #include "core/batch.h"
 #include "core/clock.h"
+#include "core/error.h"
+#include "provider/range_hashes.h"
 
 namespace syncflow::sql {
 
@@ -59,6 +61,7 @@ struct RowQuery {
   std::optional<Key> key_above;  ///< key > this one, in the order of `order`
   std::vector<Key> keys;         ///< only these keys; empty: all
   std::string null_field;        ///< only rows in which this field of the table is null; empty: all
+  KeyRanges ranges;              ///< only rows of these; `bits` 0: all. Set only where there is a `hash_form`
   bool keys_only = false;        ///< hand out `remove` changes with only the key's cells set
   std::size_t limit = 0;         ///< 0: all
 };
@@ -113,6 +116,20 @@ class TableReader {
   virtual bool exists(const RowQuery& query) = 0;
   /// Rows of the query, counted up to `limit`.
   virtual std::size_t count(const RowQuery& query, std::size_t limit) = 0;
+
+  /// As RangeHashes::form, with the key that the reader was made with. Systems that cannot hash leave these two at this.
+  virtual std::string hash_form(const std::vector<std::string>& fields) {
+    (void)fields;
+    return "";
+  }
+  /// As RangeHashes::hash, of the query's rows.
+  virtual std::vector<RangeHash> hash_ranges(const RowQuery& query, const std::vector<std::string>& fields,
+                                             int bits) {
+    (void)query;
+    (void)fields;
+    (void)bits;
+    throw Error(ErrorKind::bug, "hashes of ranges were asked of a system that cannot hash");
+  }
 };
 
 }  // namespace syncflow::sql

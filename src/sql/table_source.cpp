@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "sql/cursor_source.h"
@@ -74,6 +75,7 @@ void TableSource::begin_scan(bool keys_only, const std::optional<Key>& after) {
   query.key_above = after;
   query.keys_only = keys_only;
   query.null_field = spec_.hidden_by;
+  query.ranges = scanned_;
   scan_.stream = reader_->select(query);
   scan_.keys_only = keys_only;
   scan_.after = after;
@@ -83,6 +85,23 @@ void TableSource::begin_scan(bool keys_only, const std::optional<Key>& after) {
 std::size_t TableSource::count(std::size_t limit) {
   stop_reading();
   return reader_->count({}, limit);
+}
+
+std::string TableSource::form(const std::vector<std::string>& fields) {
+  stop_reading();
+  return reader_->hash_form(fields);
+}
+
+std::vector<RangeHash> TableSource::hash(const std::vector<std::string>& fields, int bits) {
+  stop_reading();
+  RowQuery query;
+  query.null_field = spec_.hidden_by;
+  return reader_->hash_ranges(query, fields, bits);
+}
+
+void TableSource::scan_only(KeyRanges ranges) {
+  stop_reading();
+  scanned_ = std::move(ranges);
 }
 
 bool TableSource::read_rows(const RowQuery& query, Batch& batch, std::size_t max_rows,

@@ -17,7 +17,7 @@ std::unique_ptr<Source> open_table_source(const SourceSpec& spec, std::unique_pt
                                           Clock& clock);
 
 /// What both strategies share.
-class TableSource : public Source {
+class TableSource : public Source, private RangeHashes {
  public:
   TableSource(const SourceSpec& spec, std::unique_ptr<TableReader> reader, Clock& clock);
 
@@ -26,6 +26,7 @@ class TableSource : public Source {
   Batch scan_keys(const std::optional<Key>& after, std::size_t max_rows) override;
   Batch scan_rows(const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes) override;
   std::size_t count(std::size_t limit) override;
+  RangeHashes* range_hashes() override { return this; }
 
  protected:
   /// Appends rows of `query`, which stands for everything after the last row handed out. False: no more.
@@ -60,10 +61,14 @@ class TableSource : public Source {
     std::optional<Key> after;  ///< the last key handed out
     std::chrono::steady_clock::time_point since;
   };
+  std::string form(const std::vector<std::string>& fields) override;
+  std::vector<RangeHash> hash(const std::vector<std::string>& fields, int bits) override;
+  void scan_only(KeyRanges ranges) override;
   Batch scan(bool keys_only, const std::optional<Key>& after, std::size_t max_rows, std::size_t max_bytes);
   void begin_scan(bool keys_only, const std::optional<Key>& after);
 
   Scan scan_;
+  KeyRanges scanned_;
   std::chrono::steady_clock::time_point stream_since_;
   std::string identity_;
 };

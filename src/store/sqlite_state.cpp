@@ -20,16 +20,21 @@ std::string select_of(const StateTable& table) {
   if (table.name == "sync_run_jobs")
     return "SELECT j.id, r.id FROM sync_run_jobs rj JOIN data_sync_jobs j ON j.seq = rj.job_seq "
            "JOIN sync_runs r ON r.seq = rj.run_seq ORDER BY rj.job_seq, rj.run_seq";
-  static const std::map<std::string_view, std::string_view> orders = {
-      {"syncs", "id"},
-      {"sync_state", "sync_id"},
-      {"data_sync_jobs", "seq"},
-      {"sync_runs", "seq"},
-      {"sync_mappings", "id"},
-      {"sync_rows", "mapping_id, key_hash"},
-      {"sync_keys", "mapping_id, key_set, key_hash"},
-      {"sync_row_errors", "seq"}};
-  return fmt::format("SELECT {} FROM {} ORDER BY {}", columns_of(table), table.name, orders.at(table.name));
+  // What mappings without a sync have noted waits to be swept.
+  static const std::map<std::string_view, std::string_view> rest = {
+      {"syncs", "ORDER BY id"},
+      {"sync_state", "ORDER BY sync_id"},
+      {"data_sync_jobs", "ORDER BY seq"},
+      {"sync_runs", "ORDER BY seq"},
+      {"sync_mappings", "WHERE sync_id IS NOT NULL ORDER BY id"},
+      {"sync_rows",
+       "WHERE mapping_id IN (SELECT id FROM sync_mappings WHERE sync_id IS NOT NULL) ORDER BY mapping_id, "
+       "key_hash"},
+      {"sync_keys",
+       "WHERE mapping_id IN (SELECT id FROM sync_mappings WHERE sync_id IS NOT NULL) "
+       "ORDER BY mapping_id, key_set, key_hash"},
+      {"sync_row_errors", "ORDER BY seq"}};
+  return fmt::format("SELECT {} FROM {} {}", columns_of(table), table.name, rest.at(table.name));
 }
 
 std::string insert_of(const StateTable& table) {

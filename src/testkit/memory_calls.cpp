@@ -23,6 +23,7 @@ std::string_view name_of(Call call) {
     case Call::select: return "select";
     case Call::read: return "read";
     case Call::exists: return "exists";
+    case Call::hash: return "hash";
     case Call::prepare: return "prepare";
     case Call::write: return "write";
     case Call::before_commit: return "before_commit";

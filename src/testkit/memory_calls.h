@@ -33,6 +33,7 @@ enum class Call {
   select,  ///< before the snapshot is taken
   read,    ///< each piece of a result
   exists,
+  hash,  ///< of ranges, before the snapshot is taken
   // Destination.
   prepare,
   write,          ///< before anything is done

@@ -118,6 +118,9 @@ class MemoryDatabase {
   /// A result is handed out in pieces of at most so many rows; 0: as many as are asked for.
   void set_piece_rows(std::size_t rows) { piece_rows_ = rows; }
   std::size_t piece_rows() const { return piece_rows_; }
+  /// From now on hashes of ranges can be asked for. Before `connect`; databases that share rows agree on them.
+  void set_hashes(bool hashes) { hashes_ = hashes; }
+  bool hashes() const { return hashes_; }
 
   Calls& calls() { return calls_; }
 
@@ -195,6 +198,7 @@ class MemoryDatabase {
   Time now_{std::chrono::seconds(1'704'067'200)};
   std::atomic<sql::Visibility> visibility_{sql::Visibility::exact};
   std::atomic<std::size_t> piece_rows_{0};
+  std::atomic<bool> hashes_{false};
   Calls calls_;
   std::uint64_t last_number_ = 0;
   const std::uint64_t server_;

@@ -45,6 +45,7 @@ class WatchedSource : public Source {
     calls_.made(Call::count_rows, table_);
     return source_->count(limit);
   }
+  RangeHashes* range_hashes() override { return source_->range_hashes(); }
   std::string method() override { return source_->method(); }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "core/calendar.h"
 #include "core/error.h"
@@ -25,6 +26,10 @@ std::strong_ordering compare_cursors(const Value& a, const Value& b) {
   const bool b_infinite = b.type() == Type::native;
   if (a_infinite || b_infinite) return a_infinite <=> b_infinite;
   return compare(a, b);
+}
+
+int range_of(const std::vector<Value>& key, int bits) {
+  return bits == 0 ? 0 : static_cast<int>(hash_row(key).high >> (64 - bits));
 }
 
 std::int64_t unit_of(const Field& field) {
@@ -55,8 +60,12 @@ class MemoryReader::Condition {
   bool holds(const StoredRow& row) const {
     if (reader_.cursor_column_ && !holds_of_cursor(row.cells()[*reader_.cursor_column_], row)) return false;
     if (null_column_ && !row.cells()[*null_column_].is_null()) return false;
-    if (!key_above_ && query_.keys.empty()) return true;
+    if (!key_above_ && query_.keys.empty() && query_.ranges.bits == 0) return true;
     const std::vector<Value> key = cells_at(row, reader_.key_columns_);
+    const auto& ranges = query_.ranges.numbers;
+    if (query_.ranges.bits > 0 &&
+        !std::binary_search(ranges.begin(), ranges.end(), range_of(key, query_.ranges.bits)))
+      return false;
     if (key_above_ && !is_above(key, *key_above_)) return false;
     return query_.keys.empty() ||
            std::binary_search(keys_.begin(), keys_.end(), key,
@@ -302,6 +311,41 @@ bool MemoryReader::exists(const RowQuery& query) {
 std::size_t MemoryReader::count(const RowQuery& query, std::size_t limit) {
   must_be_free();
   return std::min(limit, rows_of(query).size());
+}
+
+std::string MemoryReader::hash_form(const std::vector<std::string>& fields) {
+  must_be_free();
+  if (!database_.hashes()) return "";
+  const Schema all = database_.schema(table_);
+  std::string form = "memory";
+  for (const std::string& name : fields) form += fmt::format(" {}", name_of(all.fields[all.at(name)].type));
+  for (const std::string& name : info_.key)
+    form += fmt::format(" {}", std::find(fields.begin(), fields.end(), name) - fields.begin());
+  return form;
+}
+
+std::vector<RangeHash> MemoryReader::hash_ranges(const RowQuery& query,
+                                                 const std::vector<std::string>& fields, int bits) {
+  made(Call::hash);
+  const Schema all = database_.schema(table_);
+  std::vector<std::size_t> columns;
+  for (const std::string& name : fields) columns.push_back(all.at(name));
+  struct Sum {
+    std::int64_t rows = 0;
+    std::uint64_t low = 0, high = 0;
+  };
+  std::map<int, Sum> sums;
+  for (const RowPointer& row : rows_of(query)) {
+    Sum& sum = sums[range_of(cells_at(*row, key_columns_), bits)];
+    const RowHash hash = hash_row(cells_at(*row, columns));
+    ++sum.rows;
+    sum.low += hash.low;
+    sum.high += hash.high;
+  }
+  std::vector<RangeHash> ranges;
+  for (const auto& [number, sum] : sums)
+    ranges.push_back({number, sum.rows, fmt::format("{:x} {:x}", sum.high, sum.low)});
+  return ranges;
 }
 
 }  // namespace syncflow::testkit

@@ -41,6 +41,10 @@ class MemoryReader : public sql::TableReader {
   bool exists(const sql::RowQuery& query) override;
   std::size_t count(const sql::RowQuery& query, std::size_t limit) override;
 
+  std::string hash_form(const std::vector<std::string>& fields) override;
+  std::vector<RangeHash> hash_ranges(const sql::RowQuery& query, const std::vector<std::string>& fields,
+                                     int bits) override;
+
  private:
   friend class MemoryStream;
   class Condition;

@@ -200,6 +200,16 @@ TEST_P(StoreStateContract, AddsToWhatTheStoreKeepsAlready) {
   EXPECT_EQ(noted, 1u);
 }
 
+TEST_P(StoreStateContract, LeavesBehindWhatWaitsToBeSwept) {
+  const Sync people = make_sync("people");
+  fill_with_everything(*store_, clock_, {make_sync("orders"), people});
+  store_->forget_sync(make_sync("orders").id);
+  for (const StateRow& row : exported(*store_)) {
+    EXPECT_NE(row.table->name, "sync_rows");
+    EXPECT_NE(row.table->name, "sync_mappings");
+  }
+}
+
 TEST_P(StoreStateContract, RefusesASyncOfWhichSomethingIsKept) {
   complete(claim_of(apply("orders")));
   const std::vector<StateRow> rows = exported(*store_);

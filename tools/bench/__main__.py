@@ -16,6 +16,7 @@ import first_load
 import job_queue
 import polls
 import service
+import verify
 from databases import MySQL, PostgreSQL, SQLite
 from measure import LeftOut, say
 
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "sqlite-destination": first_load.sqlite_destination,
     "changed-rows": changes.changed_rows,
     "idle-poll": polls.idle_poll,
+    "verify": verify.verify,
     "jobs": job_queue.jobs,
     "serve": service.serve,
 }

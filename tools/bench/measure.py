@@ -31,8 +31,8 @@ class Timed:
     complaints: str
 
 
-def timed(command, environment=None, **options):
-    """Runs a command to its end; stops the benchmarks when it fails."""
+def timed(command, environment=None, ends_with=0, **options):
+    """Runs a command to its end; stops the benchmarks when it ends with another code."""
     began = time.monotonic()
     # A file takes what is said on standard error, which nobody reads meanwhile.
     with tempfile.TemporaryFile(mode="w+") as errors:
@@ -45,7 +45,7 @@ def timed(command, environment=None, **options):
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         complaints = errors.read()
-    if process.returncode != 0:
+    if process.returncode != ends_with:
         fail(f"{command[0]} ended with {process.returncode}\n{output}\n{complaints}")
     return Timed(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output, complaints)
 

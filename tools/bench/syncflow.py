@@ -40,6 +40,13 @@ class Project:
             fail(f"the run did not complete: {report}")
         return went, report
 
+    def verify(self, equal=True):
+        """`syncflow verify`: how it went, and what it found. Equal, or not, or the benchmarks stop."""
+        name = self.config["syncs"][0]["name"]
+        went = timed([self.program, "verify", "-c", str(self.file), "--sync", name, "--json"], cwd=self.folder,
+                     ends_with=0 if equal else 3)
+        return went, json.loads(went.output.splitlines()[-1])
+
     @contextlib.contextmanager
     def serve(self):
         """`syncflow serve`, ready; stopped at the end."""

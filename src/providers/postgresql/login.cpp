@@ -6,9 +6,6 @@
 namespace syncflow::postgresql {
 namespace {
 
-/// A sort of a large table takes its time before the first row.
-constexpr auto kPatience = std::chrono::minutes(15);
-
 constexpr std::string_view kKind = "reader";
 
 /// Statements see one snapshot, write nothing, and wait only so long for whoever rebuilds the table. What a login
@@ -76,7 +73,7 @@ void Login::log_in() {
 void Login::set_up() {
   libpq::Session& session = *kept_->session;
   session.set_stop(resources_.stop);
-  session.set_patience(kPatience);
+  session.set_patience(kReadPatience);
   session.execute(kReadOnly + (search_path_.empty() ? std::string() : "SET search_path = " + search_path_));
 }
 

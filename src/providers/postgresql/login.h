@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -8,6 +9,9 @@
 #include "providers/postgresql/settings.h"
 
 namespace syncflow::postgresql {
+
+/// A sort of a large table takes its time before the first row.
+inline constexpr std::chrono::minutes kReadPatience{15};
 
 /// One login that only reads: made when it is first needed, or taken from the connection's pool, and made anew when it
 /// broke. Each statement outside of a transaction is REPEATABLE READ and READ ONLY. Not thread-safe.

@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/calendar.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "providers/postgresql/advice.h"
 #include "providers/postgresql/catalog.h"
+#include "providers/postgresql/row_hash.h"
 #include "sql/postgresql_decode.h"
 #include "sql/postgresql_encode.h"
 
@@ -18,6 +20,9 @@ namespace {
 using sql::CursorKind;
 using sql::RowQuery;
 using sql::pg::Form;
+
+/// The server says nothing until it has hashed the last row; a connection that is dead is noticed all the same.
+constexpr auto kHashPatience = std::chrono::hours(12);
 
 /// Only what is named here is found without its schema: operators of the types that the table uses.
 std::string search_path_of(const Relation& relation, libpq::Session& session) {
@@ -420,6 +425,29 @@ std::size_t Reader::count(const RowQuery& query, std::size_t limit) {
     const std::string sql =
         "SELECT count(*) FROM (" + select_statement(plan_, limited, values, "1") + ") AS counted";
     return static_cast<std::size_t>(session().query(sql, values.parameters()).integer(0, 0));
+  });
+}
+
+std::string Reader::hash_form(const std::vector<std::string>& fields) {
+  // Of another encoding a parallel worker would send texts as they are, and its leader in the client's.
+  if (session().parameter("server_encoding") != "UTF8") return "";
+  const std::string form = row_hash_form(plan_, fields);
+  if (form.empty()) return form;
+  return explaining([&] { return form + " " + session().execute(kHashProbe).string(0, 0); });
+}
+
+std::vector<RangeHash> Reader::hash_ranges(const RowQuery& query, const std::vector<std::string>& fields,
+                                           int bits) {
+  return explaining([&] {
+    session().set_patience(kHashPatience);
+    const libpq::Rows rows = session().execute(row_hash_statement(plan_, query, fields, bits));
+    session().set_patience(kReadPatience);
+    std::vector<RangeHash> ranges;
+    for (int row = 0; row < rows.size(); ++row)
+      if (const std::int64_t count = rows.integer(row, 1); count > 0)
+        ranges.push_back(
+            {static_cast<int>(rows.integer(row, 0)), count, rows.string(row, 2) + " " + rows.string(row, 3)});
+    return ranges;
   });
 }
 

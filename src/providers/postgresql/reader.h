@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "drivers/libpq/session.h"
 #include "provider/source.h"
@@ -42,6 +43,10 @@ class Reader : public sql::TableReader {
   std::unique_ptr<sql::RowStream> select(const sql::RowQuery& query) override;
   bool exists(const sql::RowQuery& query) override;
   std::size_t count(const sql::RowQuery& query, std::size_t limit) override;
+
+  std::string hash_form(const std::vector<std::string>& fields) override;
+  std::vector<RangeHash> hash_ranges(const sql::RowQuery& query, const std::vector<std::string>& fields,
+                                     int bits) override;
 
  private:
   class CopyStream;

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "providers/postgresql/row_hash.h"
 
 namespace syncflow::postgresql {
 namespace {
@@ -76,6 +77,7 @@ class Statement {
     if (query_.key_above) all.push_back(key_above());
     if (!query_.keys.empty()) all.push_back(among_keys());
     if (!query_.null_field.empty()) all.push_back(libpq::quoted(query_.null_field) + " IS NULL");
+    if (query_.ranges.bits > 0) all.push_back(in_ranges());
     return all;
   }
 
@@ -124,6 +126,13 @@ class Statement {
                                 : key_value(i, *query_.key_above));
     }
     return fmt::format("({}) > ({})", join(left, ", "), join(right, ", "));
+  }
+
+  std::string in_ranges() const {
+    std::vector<std::string> numbers;
+    for (const int number : query_.ranges.numbers) numbers.push_back(std::to_string(number));
+    return fmt::format("{} = ANY ('{{{}}}'::pg_catalog.int4[])", range_number(plan_, query_.ranges.bits),
+                       join(numbers, ","));
   }
 
   std::string among_keys() {

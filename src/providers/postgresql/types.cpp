@@ -49,6 +49,8 @@ constexpr std::uint32_t kPgLsn = 3220;
 constexpr std::uint32_t kJsonb = 3802;
 constexpr std::uint32_t kJsonpath = 4072;
 constexpr std::uint32_t kXid8 = 5069;
+/// From here on numbers are given out by each database for itself.
+constexpr std::uint32_t kFirstOwn = 10'000;
 
 /// Types whose binary form we know.
 std::optional<Form> binary_form(const TypeInfo& type) {
@@ -213,6 +215,29 @@ Reading reading_of(const Column& column) {
   if (const auto form = binary_form(column.type)) return {*form, Form::text, "{}"};
   if (column.type.oid == kMoney) return {Form::numeric, Form::text, "({})::pg_catalog.numeric"};
   return {reads_as_text(column.type) ? Form::text : Form::native_text, Form::text, text_of(column.type)};
+}
+
+/// The casts take domains off, and let columns of several types that are read alike be hashed alike.
+std::optional<Hashed> hashed_of(const Column& column) {
+  const Reading reading = reading_of(column);
+  const bool as_it_is = reading.expression == "{}";
+  const bool is_built_in = column.type.oid < kFirstOwn;
+  switch (reading.form) {
+    case Form::int2:
+    case Form::int4:
+    case Form::int8:
+    case Form::uint4: return Hashed{"CAST({} AS pg_catalog.int8)", "int8"};
+    // Numbers are compared by their size: 1.0 equals 1.00.
+    case Form::numeric: return Hashed{"pg_catalog.trim_scale(CAST({} AS pg_catalog.numeric))", "numeric"};
+    case Form::text:
+    case Form::padded_text:
+      if (as_it_is && is_built_in) return Hashed{"CAST({} AS pg_catalog.text)", "text"};
+      return Hashed{as_it_is ? text_of(column.type) : reading.expression, "text"};
+    case Form::native_text: return Hashed{reading.expression, "native"};
+    default: break;
+  }
+  if (!is_built_in) return std::nullopt;
+  return Hashed{as_it_is ? "CAST({} AS " + column.type.sql + ")" : reading.expression, column.type.sql};
 }
 
 Field field_of(const Column& column) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,15 @@ Reading reading_of(const Column& column);
 
 /// The column as others see it.
 Field field_of(const Column& column);
+
+/// How the server makes bytes to hash of a column's values: equal only where values are read as equal ones.
+struct Hashed {
+  SqlPattern
+      expression;    ///< of a type that has the same number in every database, for that is among the bytes
+  std::string form;  ///< the same for columns whose bytes can be held against each other
+};
+/// Empty: it cannot.
+std::optional<Hashed> hashed_of(const Column& column);
 
 /// How values are written into a column.
 struct Writing {
