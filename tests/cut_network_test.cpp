@@ -131,7 +131,7 @@ class CutAt : public CutNetwork, public ::testing::WithParamInterface<std::pair<
 TEST_P(CutAt, OneStepAfterTheOther) { cut_at_each_point(false); }
 TEST_P(CutAt, EachStepInEachWay) { cut_at_each_point(true); }
 TEST_P(CutAt, RandomBytes) { cut_at_random_bytes(5, 20'240'229); }
-TEST_P(CutAt, RandomBytesThirtyTimes) { cut_at_random_bytes(100, std::random_device{}()); }
+TEST_P(CutAt, RandomBytesThirtyTimes) { cut_at_random_bytes(30, std::random_device{}()); }
 
 /// In the middle of a stream, a stop is answered within a second although nothing comes any more.
 TEST_P(CutAt, SilenceStillStops) {

@@ -55,15 +55,20 @@ class PollerScale : public Scenario {
           "generate_series(1, 100) g;",
           i);
     session->execute(sql);
-    const auto copy = make_sqlite_database(folder(), "copy.db");
+    // A table has one sync that fills it: each hundred fills a file of its own.
     std::string yaml =
-        fmt::format("version: 1\nstore: sqlite:store.db\nconnections:\n  shop: {}\n  copy: {}\nsyncs:\n",
-                    source_->connection(), copy->connection());
+        fmt::format("version: 1\nstore: sqlite:store.db\nconnections:\n  shop: {}\n", source_->connection());
+    for (int i = 0; i < syncs; i += kTables)
+      yaml +=
+          fmt::format("  copy{}: {}\n", i / kTables,
+                      make_sqlite_database(folder(), fmt::format("copy{}.db", i / kTables))->connection());
+    yaml += "syncs:\n";
     for (int i = 0; i < syncs; ++i)
       yaml += fmt::format(
-          "  - {{name: s{}, source: shop, destination: copy, schedule: every 1 minute, tables: [{{source: "
-          "public.t{}, destination: t{}}}]}}\n",
-          i, i % kTables, i % kTables);
+          "  - {{name: s{0}, source: shop, destination: copy{1}, schedule: every 1 minute, tables: "
+          "[{{source: "
+          "public.t{2}, destination: t{2}}}]}}\n",
+          i, i / kTables, i % kTables);
     write_config(yaml);
     std::vector<std::string> first;
     for (int i = 0; i < kTables; ++i) first.insert(first.end(), {"--sync", fmt::format("s{}", i)});

@@ -2,7 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -49,6 +55,7 @@ class Arrows {
     const Arrow arrow{{sync.source, mapping.source}, {sync.destination, mapping.destination}, where};
     refuse_second(arrow);
     refuse_circle(arrow);
+    into_[std::string(arrow.to.spelling.last_part())].push_back(arrows_.size());
     arrows_.push_back(arrow);
   }
 
@@ -57,8 +64,16 @@ class Arrows {
     return a.spelling.may_be(b.spelling) && config_.is_one_system(a.connection, b.connection);
   }
 
+  /// The arrows that may lead into the table, and others.
+  const std::vector<std::size_t>& near(const Place& place) const {
+    static const std::vector<std::size_t> none;
+    const auto found = into_.find(std::string(place.spelling.last_part()));
+    return found == into_.end() ? none : found->second;
+  }
+
   void refuse_second(const Arrow& arrow) const {
-    for (const Arrow& other : arrows_) {
+    for (const std::size_t i : near(arrow.to)) {
+      const Arrow& other = arrows_[i];
       if (!may_be_one(arrow.to, other.to)) continue;
       const bool certain = arrow.to.table == other.to.table;
       arrow.where.at("destination")
@@ -70,7 +85,7 @@ class Arrows {
   }
 
   void refuse_circle(const Arrow& arrow) const {
-    std::vector<bool> met(arrows_.size(), false);
+    std::set<std::size_t> met;
     const auto way = way_round(arrow, arrow.from, arrow.from.name() + " -> " + arrow.to.name(), met);
     if (way) arrow.where.fail(fmt::format("one-way syncs would go round in a circle: {}", *way));
   }
@@ -78,11 +93,11 @@ class Arrows {
   /// Goes back from `at` along the arrows until it is where `arrow` leads to. `way`: from `at` on; `met`: arrows that
   /// need no second visit.
   std::optional<std::string> way_round(const Arrow& arrow, const Place& at, const std::string& way,
-                                       std::vector<bool>& met) const {
+                                       std::set<std::size_t>& met) const {
     if (may_be_one(at, arrow.to)) return way;
-    for (std::size_t i = 0; i < arrows_.size(); ++i) {
-      if (met[i] || !may_be_one(arrows_[i].to, at)) continue;
-      met[i] = true;
+    for (const std::size_t i : near(at)) {
+      if (met.contains(i) || !may_be_one(arrows_[i].to, at)) continue;
+      met.insert(i);
       const Place& before = arrows_[i].from;
       if (auto round = way_round(arrow, before, before.name() + " -> " + way, met)) return round;
     }
@@ -91,21 +106,24 @@ class Arrows {
 
   const Config& config_;
   std::vector<Arrow> arrows_;
+  std::unordered_map<std::string, std::vector<std::size_t>>
+      into_;  ///< by the last part of the destination's name
 };
 
 void check_names(const std::vector<Reader>& places, const Config& config) {
+  std::map<std::pair<std::string, std::string>, std::size_t> names;  // of a team
+  std::map<std::string, std::size_t> ids;
   for (std::size_t later = 0; later < config.syncs.size(); ++later) {
-    for (std::size_t earlier = 0; earlier < later; ++earlier) {
-      const SyncDefinition& one = config.syncs[earlier];
-      const SyncDefinition& other = config.syncs[later];
-      if (one.team_id == other.team_id && one.name == other.name)
-        places[later].at("name").fail(
-            fmt::format("the sync on line {} is called \"{}\" too; a name is given once in a team",
-                        places[earlier].line(), other.name));
-      if (one.id == other.id)
-        places[later].fail(
-            fmt::format("its id {} is that of the sync on line {}", other.id, places[earlier].line()));
-    }
+    const SyncDefinition& sync = config.syncs[later];
+    const auto [named, is_new_name] = names.emplace(std::pair(sync.team_id, sync.name), later);
+    if (!is_new_name)
+      places[later].at("name").fail(
+          fmt::format("the sync on line {} is called \"{}\" too; a name is given once in a team",
+                      places[named->second].line(), sync.name));
+    const auto [same, is_new_id] = ids.emplace(sync.id, later);
+    if (!is_new_id)
+      places[later].fail(
+          fmt::format("its id {} is that of the sync on line {}", sync.id, places[same->second].line()));
   }
 }
 

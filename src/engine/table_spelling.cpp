@@ -20,4 +20,8 @@ bool TableSpelling::may_be(const TableSpelling& other) const {
          ends_with_part(other.plain_, plain_);
 }
 
+std::string_view TableSpelling::last_part() const {
+  return std::string_view(plain_).substr(plain_.rfind('.') + 1);
+}
+
 }  // namespace syncflow

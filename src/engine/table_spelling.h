@@ -13,6 +13,8 @@ class TableSpelling {
   /// Whether both may name one table of one system: they are equal without regard to case and quotes, or one has more in
   /// front, as "items" and "public.items". Not transitive.
   bool may_be(const TableSpelling& other) const;
+  /// What all spellings that may be one table have in common: to look them up by. Valid while this lives.
+  std::string_view last_part() const;
 
  private:
   std::string plain_;  ///< in lower case, without quotes
