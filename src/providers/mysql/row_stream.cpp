@@ -74,7 +74,7 @@ void RowStream::append(Batch& batch) {
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const std::size_t field = fields_[i];
     const ColumnInfo& column = reading_.columns[field];
-    if (field == reading_.cursor) last_cursor_ = exact_text(column, statement_.columns()[i], cells[i]);
+    if (field == reading_.cursor) keep_cursor(i, cells[i]);
     try {
       change.row[field] = decode(column, statement_.columns()[i], cells[i], batch.arena());
     } catch (const Unreadable& problem) {
@@ -87,6 +87,18 @@ void RowStream::append(Batch& batch) {
     else if (part.type() == Type::native)
       refuse(batch, reading_.columns[field].name, fmt::format("{} cannot be a key", part.view()));
   }
+}
+
+void RowStream::keep_cursor(std::size_t index, const Cell& cell) {
+  cursor_cell_ = index;
+  if (cell.is_null()) last_cursor_.reset();
+  else last_cursor_ = cell.view();
+}
+
+std::string RowStream::last_cursor() const {
+  if (!last_cursor_) return "";
+  const Cell cell{reinterpret_cast<const unsigned char*>(last_cursor_->data()), last_cursor_->size()};
+  return exact_text(reading_.columns[*reading_.cursor], statement_.columns()[cursor_cell_], cell);
 }
 
 void RowStream::refuse(Batch& batch, const std::string& field, const std::string& reason) {

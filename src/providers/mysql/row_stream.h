@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "providers/mysql/row_query.h"
@@ -16,11 +17,12 @@ class RowStream : public sql::RowStream {
   ~RowStream() override;
 
   bool read(Batch& batch, std::size_t max_rows, std::size_t max_bytes) override;
-  std::string last_cursor() const override { return last_cursor_; }
+  std::string last_cursor() const override;
 
  private:
   void fetch();
   void append(Batch& batch);
+  void keep_cursor(std::size_t index, const Cell& cell);
   void refuse(Batch& batch, const std::string& field, const std::string& reason);
 
   Session& session_;
@@ -29,7 +31,9 @@ class RowStream : public sql::RowStream {
   std::vector<Parameter> parameters_;
   std::vector<std::size_t> fields_;  ///< of each cell, the field
   Statement statement_;
-  std::string last_cursor_;
+  /// The cursor's cell of the row appended last, as it was sent; its text is asked for once a batch. Empty: null.
+  std::optional<std::string> last_cursor_;
+  std::size_t cursor_cell_ = 0;  ///< which one that is
   bool ended_ = false;
 };
 

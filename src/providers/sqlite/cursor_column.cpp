@@ -130,24 +130,33 @@ CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t c
       type_(table.columns[column].type),
       kind_(kind_of(table, table.columns[column])),
       naive_offset_(naive_offset) {
-  Sql none;
-  add_none(none.also());
-  Sql any_improper("SELECT 1 FROM " + table_);
-  any_improper.add(none).add(" LIMIT 1");
-  Statement improper = any_improper.prepare(database);
-  nullable_ = !table.columns[column].not_null || improper.step();
+  nullable_ = !table.columns[column].not_null || has_improper(database);
   if (kind_ != sql::CursorKind::time) return;
-  std::vector<std::string> orders = {name_ + " DESC"};
-  if (table.has_rowid) orders.push_back("rowid DESC");
-  for (const std::string& by : orders) {
-    Sql proper;
-    add_proper(proper.also());
-    Sql newest("SELECT " + name_ + " FROM " + table_);
-    newest.add(proper).add(fmt::format(" ORDER BY {} LIMIT {}", by, kSamples));
-    Statement samples = newest.prepare(database);
-    while (samples.step()) look_at(stored_at(samples, 0));
-  }
+  look_at_newest(database, name_, name_);
+  // The plus keeps the planner from an index on the field, whose whole range it would sort for these few.
+  if (table.has_rowid) look_at_newest(database, "+" + name_, "rowid");
   if (type_.canonical == Type::date) unit_ = 24h;
+}
+
+/// Each condition by itself, because a search of an index each is cheaper than the scan that the planner makes of them
+/// together.
+bool CursorColumn::has_improper(Database& database) const {
+  std::vector<std::string> conditions = {" IS NULL", " >= ''"};
+  if (kind_ == sql::CursorKind::time)
+    conditions = {" IS NULL", fmt::format(" < '{}'", kLowest), fmt::format(" >= '{}'", kBeyond)};
+  for (const std::string& condition : conditions)
+    if (database.prepare("SELECT 1 FROM " + table_ + " WHERE " + name_ + condition + " LIMIT 1").step())
+      return true;
+  return false;
+}
+
+void CursorColumn::look_at_newest(Database& database, const std::string& field, const std::string& by) {
+  Sql newest("SELECT " + name_ + " FROM " + table_);
+  newest.add(" WHERE " + field + " >= ?", Stored::text(kLowest))
+      .add(" AND " + field + " < ?", Stored::text(kBeyond));
+  newest.add(fmt::format(" ORDER BY {} DESC LIMIT {}", by, kSamples));
+  Statement samples = newest.prepare(database);
+  while (samples.step()) look_at(stored_at(samples, 0));
 }
 
 void CursorColumn::look_at(const Stored& sample) {
@@ -164,13 +173,14 @@ std::string CursorColumn::order() const {
   return kind_ == sql::CursorKind::time ? "syncflow_instant(" + name_ + ")" : name_;
 }
 
-void CursorColumn::add_proper(Sql& where) const {
+void CursorColumn::add_proper(Ends ends, Sql& where) const {
   if (kind_ == sql::CursorKind::time) {
-    where.add(name_ + " >= ?", Stored::text(kLowest)).add(" AND " + name_ + " < ?", Stored::text(kBeyond));
+    if (ends.lower) where.also().add(name_ + " >= ?", Stored::text(kLowest));
+    if (ends.upper) where.also().add(name_ + " < ?", Stored::text(kBeyond));
     return;
   }
   // Texts and blobs sort above every number.
-  where.add(name_ + " < x'' AND typeof(" + name_ + ") <> 'text'");
+  where.also().add(name_ + " < x'' AND typeof(" + name_ + ") <> 'text'");
 }
 
 void CursorColumn::add_none(Sql& where) const {
@@ -207,6 +217,8 @@ void CursorColumn::add_from(const std::string& exact, Sql& where) const {
     where.also().add(name_ + " >= ?", Stored::text(day));
     return;
   }
+  // What the two places have in common, for the index: the planner makes no range of an OR.
+  where.also().add(name_ + " >= ?", Stored::text(day + " " + minute));
   where.also().add("((" + name_ + " >= ?", Stored::text(day + " " + minute));
   where.add(" AND " + name_ + " < ?", Stored::text(day + "T"));
   where.add(") OR " + name_ + " >= ?", Stored::text(day + "T" + minute)).add(")");
@@ -223,9 +235,11 @@ void CursorColumn::add_to(const std::string& exact, Sql& where) const {
 
 void CursorColumn::restrict(const sql::RowQuery& query, Sql& where) const {
   using Cursors = sql::RowQuery::Cursors;
-  const bool bounded = query.cursor_from || query.cursor_to || query.cursor_above || query.above;
+  // Of two bounds at one end the planner may take the wider one for the index.
+  const bool from_below = query.cursor_from || query.cursor_above || query.above;
+  const Ends open{.lower = !from_below, .upper = !query.cursor_to};
   if (query.cursors == Cursors::none) add_none(where.also());
-  else if (query.cursors == Cursors::proper || bounded) add_proper(where.also());
+  else if (query.cursors == Cursors::proper || from_below || query.cursor_to) add_proper(open, where);
   if (query.cursor_from) {
     add_from(*query.cursor_from, where);
     compare(" >= ?", *query.cursor_from, where.also());
@@ -300,7 +314,7 @@ Value CursorColumn::value(const std::string& exact, Arena& arena) const {
 
 std::string CursorColumn::highest(Database& database) const {
   Sql where;
-  add_proper(where.also());
+  add_proper({}, where);
   Statement highest = Sql(fmt::format("SELECT max({}) FROM {}", name_, table_)).add(where).prepare(database);
   return highest.step() ? exact(stored_at(highest, 0)) : "";
 }

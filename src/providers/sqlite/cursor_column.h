@@ -50,7 +50,13 @@ class CursorColumn {
   std::string highest(Database& database) const;
 
  private:
-  void add_proper(Sql& where) const;
+  /// Which ends of what a usable value can be no other condition sets.
+  struct Ends {
+    bool lower = true, upper = true;
+  };
+  bool has_improper(Database& database) const;
+  void look_at_newest(Database& database, const std::string& field, const std::string& by);
+  void add_proper(Ends ends, Sql& where) const;
   void add_none(Sql& where) const;
   void add_from(const std::string& exact, Sql& where) const;
   void add_to(const std::string& exact, Sql& where) const;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <random>
 #include <set>
@@ -48,6 +49,11 @@ class Stamps {
     std::string plan;
     while (rows.step()) plan += rows.string(3) + "\n";
     return plan;
+  }
+
+  std::string newest() {
+    Statement newest = database_.prepare("SELECT max(at) FROM stamps");
+    return newest.step() ? newest.string(0) : "";
   }
 
   Database& database() { return database_; }
@@ -213,6 +219,32 @@ TEST(SqliteCursor, AFieldThatIsNeitherATimeNorANumberIsRefusedByName) {
       EXPECT_NE(std::string(error.what()).find("at"), std::string::npos);
     }
   }
+}
+
+/// What SQLite has to do to open the field and to look above the newest stamp, in steps of its virtual machine.
+std::size_t steps_of_a_look(int rows) {
+  Stamps stamps("TIMESTAMP NOT NULL");
+  stamps.database().execute(
+      fmt::format("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) INSERT INTO "
+                  "stamps SELECT i, datetime('2024-01-01 03:07:00', '+' || i || ' minutes') FROM n",
+                  rows));
+  std::size_t steps = 0;
+  const auto count = [](void* counter) {
+    ++*static_cast<std::size_t*>(counter);
+    return 0;
+  };
+  sqlite3_progress_handler(stamps.database().handle(), 1, count, &steps);
+  const CursorColumn column = stamps.column();
+  sql::RowQuery query;
+  query.cursors = sql::RowQuery::Cursors::proper;
+  query.cursor_above = column.exact(Stored::text(stamps.newest()));
+  EXPECT_TRUE(stamps.select(column, query).empty());
+  sqlite3_progress_handler(stamps.database().handle(), 0, nullptr, nullptr);
+  return steps;
+}
+
+TEST(SqliteCursor, ALookCostsTheSameHoweverManyRowsThereAre) {
+  EXPECT_LT(steps_of_a_look(20'000), 2 * steps_of_a_look(1'000));
 }
 
 }  // namespace

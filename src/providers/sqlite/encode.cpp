@@ -67,14 +67,25 @@ std::optional<std::chrono::minutes> offset_of(std::string_view zone) {
   return std::chrono::minutes(*parsed->offset_minutes);
 }
 
+void append_two_digits(std::int64_t number, std::string& out) {
+  out += static_cast<char>('0' + number / 10);
+  out += static_cast<char>('0' + number % 10);
+}
+
+/// Of a time of day. Written for every row of many a table, and mostly without a fraction.
 void append_clock(std::int64_t microseconds, unsigned nanoseconds, std::optional<int> digits,
                   std::string& out) {
   const std::int64_t seconds = microseconds / 1'000'000;
-  const std::string fraction = fmt::format("{:06}{:03}", microseconds % 1'000'000, nanoseconds);
+  const bool whole = microseconds % 1'000'000 == 0 && nanoseconds == 0;
+  const std::string fraction =
+      whole ? std::string(9, '0') : fmt::format("{:06}{:03}", microseconds % 1'000'000, nanoseconds);
   const std::size_t needed = fraction.find_last_not_of('0') + 1;
-  out += fmt::format("{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+  append_two_digits(seconds / 3600, out);
+  out += ':';
+  append_two_digits(seconds / 60 % 60, out);
   if (digits == -1 && needed == 0 && seconds % 60 == 0) return;
-  out += fmt::format(":{:02}", seconds % 60);
+  out += ':';
+  append_two_digits(seconds % 60, out);
   std::size_t shown = static_cast<std::size_t>(std::max(0, digits.value_or(0)));
   if (needed > shown) shown = !digits ? needed : needed > 6 ? 9 : 6;
   if (shown > 0) out += '.' + fraction.substr(0, shown);
