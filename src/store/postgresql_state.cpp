@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "core/text.h"
+#include "core/failpoint.h"
 #include "store/postgresql_store.h"
 #include "store/state.h"
 
@@ -266,8 +266,10 @@ void PostgresqlStore::import_state(const std::function<std::optional<StateRow>()
       import.emplace(*session, *table);
     }
     import->add(*row);
+    failpoint("state.row");
   }
   if (import) import->finish();
+  failpoint("state.before_commit");
   session->execute(
       "SELECT setval(pg_get_serial_sequence('sync_mappings', 'id'), max(id)) FROM sync_mappings HAVING "
       "max(id) > 0; "

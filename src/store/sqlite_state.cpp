@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "core/failpoint.h"
 #include "store/sqlite_rows.h"
 #include "store/sqlite_store.h"
 #include "store/state.h"
@@ -138,7 +139,9 @@ void SqliteStore::import_state(const std::function<std::optional<StateRow>()>& n
     for (std::size_t i = 0; i < row->cells.size(); ++i)
       bind_cell(query, row->cells[i], row->table->columns[i].kind, mappings_before);
     query.run();
+    failpoint("state.row");
   }
+  failpoint("state.before_commit");
   transaction.commit();
   wake_waiters();
 }
