@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "drivers/sqlite/database.h"
+#include "engine/definition.h"
 #include "support/database.h"
 #include "support/program.h"
 
@@ -73,7 +74,7 @@ class PollerScale : public Scenario {
     std::vector<std::string> first;
     for (int i = 0; i < kTables; ++i) first.insert(first.end(), {"--sync", fmt::format("s{}", i)});
     run_syncs(first, 0, 600s);
-    spread_positions();
+    spread_positions(syncs);
   }
 
   sqlite::Database store() {
@@ -81,18 +82,27 @@ class PollerScale : public Scenario {
   }
 
   /// Every sync stands where the one of its table does that was loaded: what is measured are looks, not loads.
-  void spread_positions() {
+  void spread_positions(int syncs) {
     auto database = store();
-    database.execute(fmt::format(
+    sqlite::Transaction transaction(database);
+    auto insert = database.prepare(
         "INSERT INTO sync_mappings(sync_id, mapping, position, fingerprint_data, fingerprint_shape, owned, "
-        "appending, "
-        "generation, outgrown_since) SELECT t.id, m.mapping, m.position, m.fingerprint_data, "
-        "m.fingerprint_shape, "
+        "appending, generation, outgrown_since) SELECT t.id, m.mapping, m.position, ?3, m.fingerprint_shape, "
         "m.owned, m.appending, m.generation, m.outgrown_since FROM sync_mappings m JOIN syncs f ON f.id = "
-        "m.sync_id "
-        "JOIN syncs t ON CAST(substr(t.name, 2) AS INTEGER) % {0} = CAST(substr(f.name, 2) AS INTEGER) "
-        "WHERE t.id <> f.id",
-        kTables));
+        "m.sync_id, syncs t WHERE f.name = ?1 AND t.name = ?2");
+    for (int i = kTables; i < syncs; ++i) {
+      SyncDefinition sync;
+      sync.source = "shop";
+      sync.destination = fmt::format("copy{}", i / kTables);
+      TableMapping table;
+      table.source = fmt::format("public.t{}", i % kTables);
+      table.destination = fmt::format("t{}", i % kTables);
+      const std::string loaded = fmt::format("s{}", i % kTables), name = fmt::format("s{}", i);
+      const std::string fingerprint = data_fingerprint(sync, table);
+      insert.bind_text(1, loaded).bind_text(2, name).bind_text(3, fingerprint);
+      insert.run();
+    }
+    transaction.commit();
   }
 
   std::map<std::string, Time> last_looks() {

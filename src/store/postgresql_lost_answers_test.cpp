@@ -125,6 +125,12 @@ TEST_F(LostAnswers, OfAClaimGiveTheSyncThatTheFirstTryTook) {
   store_->commit_batch(first->lease, batch_to("p1", "orders"));
 }
 
+TEST_F(LostAnswers, OfATakeForALookGiveTheSyncsThatTheFirstTryTook) {
+  const auto taken = losing_the_answer("987654", [&] { return store_->take_due_syncs(987'654, 60s); });
+  EXPECT_EQ(taken.size(), 2u);
+  EXPECT_TRUE(store_->take_due_syncs(10, 60s).empty());
+}
+
 TEST_F(LostAnswers, OfACommitCountItsFiguresOnce) {
   const Claim claim = claim_of("a");
   losing_the_answer("cut here", [&] { store_->commit_batch(claim.lease, batch_to("p1", "cut here")); });

@@ -95,7 +95,7 @@ class PostgresqlStore : public Store {
   /// What a function takes as `p_now`: null, for the server's clock, but in tests.
   Call& now(Call& call);
   bool sweep_notes(std::int64_t mapping, int& steps);
-  std::vector<Sync> syncs(Call& call);
+  std::vector<Sync> syncs(Call& call, Retry retry = Retry::plain);
   std::optional<Job> one_job(Call& call);
   void wake_waiters();
   /// Passes on what other processes notify, until asked to stop.

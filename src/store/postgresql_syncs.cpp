@@ -4,6 +4,7 @@
 
 #include "core/batch.h"
 #include "core/text.h"
+#include "core/uuid.h"
 #include "store/postgresql_store.h"
 
 namespace syncflow::postgresql_store {
@@ -17,8 +18,8 @@ void add_column(Call& call, const std::vector<Sync>& syncs, Get get) {
 
 }  // namespace
 
-std::vector<Sync> PostgresqlStore::syncs(Call& call) {
-  const libpq::Rows rows = run(call);
+std::vector<Sync> PostgresqlStore::syncs(Call& call, Retry retry) {
+  const libpq::Rows rows = run(call, retry);
   std::vector<Sync> syncs;
   for (int row = 0; row < rows.size(); ++row) syncs.push_back(read_sync(rows, row, 0));
   return syncs;
@@ -91,9 +92,9 @@ std::vector<Sync> PostgresqlStore::due_syncs(std::size_t limit) {
 }
 
 std::vector<Sync> PostgresqlStore::take_due_syncs(std::size_t limit, Duration look) {
-  Call call("SELECT * FROM syncflow_take_due($1, $2, $3)");
-  call.number(static_cast<std::int64_t>(limit)).duration(look);
-  return syncs(now(call));
+  Call call("SELECT * FROM syncflow_take_due($1, $2, $3, $4, $5)");
+  call.number(static_cast<std::int64_t>(limit)).duration(look).id(random_uuid());
+  return syncs(now(call).again(), Retry::told);
 }
 
 std::optional<Time> PostgresqlStore::next_due() {
