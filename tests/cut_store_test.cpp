@@ -252,6 +252,13 @@ TEST_P(CutCall, IsDoneOnce) {
     service.process.wait_until("its end is noted", [&] {
       return count(since) > 0 && count(since + " AND finished_at IS NULL") == 0;
     });
+    // The service knows it too: its second try was not only done, but answered.
+    service.process.wait_until("the call is over", [&] {
+      std::size_t answered = 0;
+      for (const std::string& line : split(service.process.err(), '\n'))
+        answered += line.find("The store answered after all.") != std::string::npos ? 1 : 0;
+      return answered >= static_cast<std::size_t>(round);
+    });
     // Not lost, not twice, and no lease had to run out for it.
     EXPECT_EQ(store_session_->value("SELECT sum(written) FROM " + since), "40");
     EXPECT_EQ(count(since + " AND status <> 'completed'"), 0);

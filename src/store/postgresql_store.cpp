@@ -58,7 +58,10 @@ libpq::Rows PostgresqlStore::run(Sessions& sessions, Call& call, Retry retry) {
       if (time_ == StoreTime::server) server_clock_.follow(*session);
       sent = true;
       libpq::Answer answer = session->attempt_prepared(call.sql(), call.parameters());
-      if (!answer.refused) return std::move(answer.rows);
+      if (!answer.refused) {
+        if (tries > 1) log::info("The store answered after all.", {{"tries", std::to_string(tries)}});
+        return std::move(answer.rows);
+      }
       // Deadlock or serialisation failure: it did not happen, and goes when the others are done.
       if (!answer.refused->is("40") || tries == kTries) throw to_error(*session, *answer.refused);
       continue;
