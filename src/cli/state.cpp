@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/stores.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "engine/state_file.h"
 
 namespace syncflow::cli {
@@ -70,8 +71,12 @@ class MovedSyncs {
     for (const std::string& id : held_) {
       try {
         store_.lift_hold(id);
-      } catch (const Error&) {
-        return;  // the store is gone: the hold says what to do, and a further export finds it
+      } catch (const Error& error) {
+        log::warn(
+            "Syncs stay on hold after an export that failed: lift that with `syncflow resume`, or export "
+            "again.",
+            {{"error", error.what()}});
+        return;
       }
     }
   }

@@ -142,6 +142,8 @@ TEST_P(StoreStateContract, HandsBackWhatALostWorkerHeld) {
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->jobs.front().id, lost.jobs.front().id);
   EXPECT_GT(claim->lease.epoch, lost.lease.epoch);
+  // Also above the next one of the store that was left, should somebody go on there.
+  EXPECT_GT(claim->lease.epoch, store_->claim("worker", kLease).value().lease.epoch);
   EXPECT_EQ(other_->find_run(lost.lease.run_id)->status, "failed");
   EXPECT_EQ(error_of([&] { other_->commit_batch(lost.lease, batch_to("p2")); }), ErrorKind::lease_lost);
   EXPECT_EQ(other_->find_mapping(id, "orders")->position.token, "p1");
