@@ -126,6 +126,8 @@ void CutProxy::cut(Cut cut) {
 void CutProxy::refuse() {
   const std::lock_guard lock(mutex_);
   for (Link& link : links_) reset(link);
+  // The thread that polls it keeps it open: only this makes it refuse from now on.
+  ::shutdown(listener_, SHUT_RDWR);
   let_go(listener_);
   wake();
 }
