@@ -71,6 +71,18 @@ struct DatabaseCase {
 
 inline std::ostream& operator<<(std::ostream& out, const DatabaseCase& a_case) { return out << a_case.name; }
 
+/// A case as the parameter of a suite: GoogleTest copies that for every test, which is long to do for all its samples.
+template <typename Case>
+class Shared {
+ public:
+  Shared(Case a_case) : case_(std::make_shared<const Case>(std::move(a_case))) {}
+  const Case* operator->() const { return case_.get(); }
+  friend std::ostream& operator<<(std::ostream& out, const Shared& shared) { return out << *shared.case_; }
+
+ private:
+  std::shared_ptr<const Case> case_;
+};
+
 /// The table that most tests use: id (key), name, updated_at (indexed).
 ///
 /// `rows` are written behind the provider's back.

@@ -44,8 +44,8 @@ void TestFence::check() const {
 int link_destination_contract() { return 0; }
 
 void DestinationContract::SetUp() {
-  database_ = GetParam().make();
-  if (!database_) GTEST_SKIP() << GetParam().name << " is not there";
+  database_ = GetParam()->make();
+  if (!database_) GTEST_SKIP() << GetParam()->name << " is not there";
 }
 
 std::shared_ptr<const Schema> DestinationContract::item_schema(const std::string& table) {
@@ -456,12 +456,12 @@ TEST_P(DestinationContract, NothingIsWrittenOnceTheLeaseIsOver) {
 }
 
 TEST_P(DestinationContract, AStopRequestEndsAWaitingWrite) {
-  if (GetParam().block_writers.empty()) return;  // nothing makes a write wait here
+  if (GetParam()->block_writers.empty()) return;  // nothing makes a write wait here
   create_items();
   const auto destination = open_items();
   write(*destination, BatchBuilder(item_schema()).upsert({1, "a", "x"}));
   const auto blocker = database_->open_session();
-  for (const std::string& statement : GetParam().block_writers) blocker->run(statement);
+  for (const std::string& statement : GetParam()->block_writers) blocker->run(statement);
   auto writing = std::async(std::launch::async, [&] {
     try {
       destination->write(BatchBuilder(item_schema()).upsert({1, "b", "x"}), WriteMode::upsert, fence_);

@@ -52,11 +52,11 @@ class TestFence : public Fence {
 /// Checks the promises of provider/destination.h and DESIGN 4, 6 and 7 on a real table.
 ///
 /// Instantiate with SYNCFLOW_DESTINATION_CONTRACT.
-class DestinationContract : public ::testing::TestWithParam<DestinationCase> {
+class DestinationContract : public ::testing::TestWithParam<Shared<DestinationCase>> {
  protected:
   void SetUp() override;
 
-  const Dialect& dialect() const { return GetParam().dialect; }
+  const Dialect& dialect() const { return GetParam()->dialect; }
   Connection& connection() { return database_->connection(); }
 
   /// id (key), name, note.
@@ -101,10 +101,10 @@ int link_destination_value_contract();
       ::syncflow::testkit::link_destination_delete_contract() +                               \
       ::syncflow::testkit::link_destination_value_contract();                                 \
   INSTANTIATE_TEST_SUITE_P(prefix, DestinationContract, ::testing::Values(__VA_ARGS__),       \
-                           [](const auto& tested) { return tested.param.name; });             \
+                           [](const auto& tested) { return tested.param->name; });            \
   INSTANTIATE_TEST_SUITE_P(prefix, DestinationDeleteContract, ::testing::Values(__VA_ARGS__), \
-                           [](const auto& tested) { return tested.param.name; });             \
+                           [](const auto& tested) { return tested.param->name; });            \
   INSTANTIATE_TEST_SUITE_P(prefix, DestinationValueContract, ::testing::Values(__VA_ARGS__),  \
-                           [](const auto& tested) { return tested.param.name; })
+                           [](const auto& tested) { return tested.param->name; })
 
 }  // namespace syncflow::testkit

@@ -64,7 +64,7 @@ TEST_P(DestinationValueContract, CreatesFieldsThatHoldTheExtremesOfEveryType) {
     std::map<Key, std::string> wanted;
     std::vector<bool> refused;
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      const auto held = GetParam().reads_back ? GetParam().reads_back({type, texts[i]}) : texts[i];
+      const auto held = GetParam()->reads_back ? GetParam()->reads_back({type, texts[i]}) : texts[i];
       refused.push_back(!held);
       if (held) wanted[Key{{std::to_string(i)}}] = *held;
       builder.upsert({static_cast<int>(i), texts[i]});
@@ -104,7 +104,7 @@ TEST_P(DestinationValueContract, CreatesFieldsThatHoldTheExtremesOfEveryType) {
 }
 
 TEST_P(DestinationValueContract, AValueThatTheFieldCannotHoldIsRefusedByName) {
-  const auto& misfits = GetParam().misfits;
+  const auto& misfits = GetParam()->misfits;
   for (std::size_t i = 0; i < misfits.size(); ++i) {
     SCOPED_TRACE(misfits[i].column_type + " <- " + misfits[i].value.text);
     const std::string table = fmt::format("misfit_{}", i);

@@ -40,8 +40,8 @@ std::set<std::string> keys_of(const Batch& batch) {
 int link_source_contract() { return 0; }
 
 void SourceContract::SetUp() {
-  database_ = GetParam().make();
-  if (!database_) GTEST_SKIP() << GetParam().name << " is not there";
+  database_ = GetParam()->make();
+  if (!database_) GTEST_SKIP() << GetParam()->name << " is not there";
   items_ = std::make_unique<ItemsTable>(*database_, dialect());
 }
 
@@ -50,7 +50,7 @@ SourceSpec SourceContract::spec(Strategy strategy) const {
   spec.table = items_->name();
   spec.strategy = strategy;
   if (strategy == Strategy::cursor) spec.cursor = "updated_at";
-  spec.overlap = GetParam().overlap;
+  spec.overlap = GetParam()->overlap;
   return spec;
 }
 
@@ -224,7 +224,7 @@ TEST_P(SourceContract, FindsTheRowsOfATransactionThatCommitsLate) {
   writer->run(dialect().begin);
   writer->run(items().insert_sql(100, "late", now()));
   for (int poll = 0; poll < 3; ++poll) {
-    if (GetParam().several_writers) items().insert(200 + poll, "in time", now());
+    if (GetParam()->several_writers) items().insert(200 + poll, "in time", now());
     end = read_on(*source, end, replica);
   }
   expect_in_step(replica);
@@ -475,13 +475,13 @@ TEST_P(SourceContract, DiscoverSaysWhenACursorFieldHasNoIndex) {
 }
 
 TEST_P(SourceContract, AStopRequestEndsAWaitingRead) {
-  if (GetParam().block_readers.empty()) return;  // nothing makes a read wait here
+  if (GetParam()->block_readers.empty()) return;  // nothing makes a read wait here
   items().create();
   items().insert_many(1, 5, kLongAgo);
   const auto source = open_source();
   source->open({});
   const auto blocker = database_->open_session();
-  for (const std::string& statement : GetParam().block_readers) blocker->run(statement);
+  for (const std::string& statement : GetParam()->block_readers) blocker->run(statement);
   auto reading = std::async(std::launch::async, [&] {
     try {
       Replica replica;

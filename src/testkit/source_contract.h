@@ -45,11 +45,11 @@ struct SourceCase : DatabaseCase {
 /// Checks the promises of provider/source.h and DESIGN 4 and 5 on a real table.
 ///
 /// Instantiate with SYNCFLOW_SOURCE_CONTRACT.
-class SourceContract : public ::testing::TestWithParam<SourceCase> {
+class SourceContract : public ::testing::TestWithParam<Shared<SourceCase>> {
  protected:
   void SetUp() override;
 
-  const Dialect& dialect() const { return GetParam().dialect; }
+  const Dialect& dialect() const { return GetParam()->dialect; }
   Connection& connection() { return database_->connection(); }
   ItemsTable& items() { return *items_; }
 
@@ -82,8 +82,8 @@ int link_source_value_contract();
   [[maybe_unused]] const int prefix##_source_contract =                                                \
       ::syncflow::testkit::link_source_contract() + ::syncflow::testkit::link_source_value_contract(); \
   INSTANTIATE_TEST_SUITE_P(prefix, SourceContract, ::testing::Values(__VA_ARGS__),                     \
-                           [](const auto& tested) { return tested.param.name; });                      \
+                           [](const auto& tested) { return tested.param->name; });                     \
   INSTANTIATE_TEST_SUITE_P(prefix, SourceValueContract, ::testing::Values(__VA_ARGS__),                \
-                           [](const auto& tested) { return tested.param.name; })
+                           [](const auto& tested) { return tested.param->name; })
 
 }  // namespace syncflow::testkit

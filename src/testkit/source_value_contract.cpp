@@ -24,7 +24,7 @@ SourceSpec diff_of(const std::string& table) {
 // A test binary that links other parts of the testkit may get this one too.
 
 TEST_P(SourceValueContract, ReadsEveryTypeLosslesslyByLoadAndByFetch) {
-  const auto& samples = GetParam().samples;
+  const auto& samples = GetParam()->samples;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const TypeSample& sample = samples[i];
     SCOPED_TRACE(sample.type + " " + sample.literal.substr(0, 80));
@@ -53,7 +53,7 @@ TEST_P(SourceValueContract, ReadsEveryTypeLosslesslyByLoadAndByFetch) {
 }
 
 TEST_P(SourceValueContract, ARowThatCannotBeReadLosslesslyIsRefusedByFieldAndTheOthersAreNot) {
-  const auto& samples = GetParam().unreadable;
+  const auto& samples = GetParam()->unreadable;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     SCOPED_TRACE(samples[i].type + " " + samples[i].literal);
     const std::string table = fmt::format("unreadable_{}", i);
@@ -160,7 +160,7 @@ TEST_P(SourceValueContract, KeysOfSeveralTextsAreReadFetchedAndScanned) {
 }
 
 TEST_P(SourceValueContract, ScansKeysOfEveryTypeInTheOrderOfTheirValues) {
-  const auto& samples = GetParam().keys;
+  const auto& samples = GetParam()->keys;
   EXPECT_FALSE(samples.empty());
   for (std::size_t i = 0; i < samples.size(); ++i) {
     SCOPED_TRACE(samples[i].type);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct StoreCase {
   /// Null: the server that it needs is not there.
   std::function<std::unique_ptr<StoreHarness>()> make;
 };
+inline std::ostream& operator<<(std::ostream& out, const StoreCase& a_case) { return out << a_case.name; }
 
 /// Checks the promises of store/store.h and DESIGN 5, 7 and 9.
 ///
