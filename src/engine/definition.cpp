@@ -252,6 +252,16 @@ bool Config::is_one_system(std::string_view connection, std::string_view other) 
   return a && b && a->provider == b->provider && a->options == b->options;
 }
 
+std::vector<std::string> Config::same_system(std::string_view connection) const {
+  std::vector<std::string> names{std::string(connection)};
+  const ConnectionConfig* there = find_connection(connection);
+  for (const ConnectionConfig& other : connections)
+    if (there && other.name != connection && other.provider == there->provider &&
+        other.options == there->options)
+      names.push_back(other.name);
+  return names;
+}
+
 const SyncDefinition* Config::find_sync(std::string_view name) const {
   const auto found = std::find_if(syncs.begin(), syncs.end(), [&](const auto& s) { return s.name == name; });
   return found == syncs.end() ? nullptr : &*found;

@@ -180,6 +180,8 @@ struct Config {
   const ConnectionConfig* find_connection(std::string_view name) const;
   /// Whether two connections, by their names, reach one system: they have the same provider and the same options.
   bool is_one_system(std::string_view connection, std::string_view other) const;
+  /// The names of all connections that reach the system of this one, itself among them.
+  std::vector<std::string> same_system(std::string_view connection) const;
   const SyncDefinition* find_sync(std::string_view name) const;
   /// "syncflow.yaml:12: sync customers", for sentences about a sync or (with `table`, an index) one of its
   /// tables; without file and line when the sync is not of the file.

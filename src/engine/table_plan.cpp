@@ -108,9 +108,10 @@ std::string field_to_add(const TablePlan& plan) {
 std::vector<std::string> copied_fields(const Config& config, const std::string& connection_name,
                                        const std::string& table, const TableInfo& found,
                                        Connection& connection) {
+  const std::vector<std::string> here = config.same_system(connection_name);
   std::vector<std::string> fields;
   for (const SyncDefinition& sync : config.syncs) {
-    if (!config.is_one_system(sync.destination, connection_name)) continue;
+    if (std::find(here.begin(), here.end(), sync.destination) == here.end()) continue;
     for (const TableMapping& mapping : sync.tables) {
       if (!is_same_table(mapping.destination, table, found, connection)) continue;
       for (const Field& field : found.schema.fields)

@@ -346,6 +346,12 @@ Rows Session::query(const std::string& sql, const Parameters& parameters) {
   return std::move(answer.rows);
 }
 
+Rows Session::query_prepared(const std::string& sql, const Parameters& parameters) {
+  Answer answer = attempt_prepared(sql, parameters);
+  if (answer.refused) throw to_error(*answer.refused);
+  return std::move(answer.rows);
+}
+
 Answer Session::begin_copy(const std::string& sql, ExecStatusType wanted) {
   send(sql);
   for (;;) {

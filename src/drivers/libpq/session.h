@@ -78,10 +78,12 @@ class Session {
   Rows execute(const std::string& sql);
   /// Runs one statement with bound parameters.
   Rows query(const std::string& sql, const Parameters& parameters);
+  /// The same for a statement that is run again and again: the server parses it once for each session.
+  Rows query_prepared(const std::string& sql, const Parameters& parameters = {});
   /// As `execute`, but what the server refuses is a value. A lost connection still throws.
   Answer attempt(const std::string& sql);
   Answer attempt(const std::string& sql, const Parameters& parameters);
-  /// As the last `attempt`, for a statement that is run again and again: the server parses it once for each session.
+  /// As the last `attempt`, prepared.
   Answer attempt_prepared(const std::string& sql, const Parameters& parameters);
 
   /// Waits until a notification is there that this session listens for, or the time is over (false). All that are

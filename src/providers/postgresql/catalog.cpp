@@ -12,10 +12,13 @@ namespace syncflow::postgresql {
 namespace {
 
 /// Names come out qualified only where they are not visible: nothing but pg_catalog may be.
+/// To plan these statements takes far longer than to run them: once for each session is enough.
 class CatalogTransaction {
  public:
   explicit CatalogTransaction(libpq::Session& session) : session_(session) {
-    session_.execute("BEGIN TRANSACTION READ ONLY; SET LOCAL search_path = pg_catalog");
+    session_.execute(
+        "BEGIN TRANSACTION READ ONLY; SET LOCAL search_path = pg_catalog;"
+        "SET LOCAL plan_cache_mode = force_generic_plan");
   }
   ~CatalogTransaction() {
     if (!session_.in_transaction()) return;
@@ -155,10 +158,10 @@ void fill(libpq::Session& session, std::vector<Relation>& relations) {
     oids.push_back(std::to_string(relation.oid));
   }
   const libpq::Parameters wanted{"{" + join(oids, ",") + "}"};
-  const libpq::Rows columns = session.query(kColumns, wanted);
+  const libpq::Rows columns = session.query_prepared(kColumns, wanted);
   for (int row = 0; row < columns.size(); ++row)
     by_oid.at(oid_at(columns, row, 0))->columns.push_back(column_at(columns, row));
-  const libpq::Rows indexes = session.query(kIndexes, wanted);
+  const libpq::Rows indexes = session.query_prepared(kIndexes, wanted);
   for (int row = 0; row < indexes.size(); ++row)
     by_oid.at(oid_at(indexes, row, 0))->indexes.push_back(index_at(indexes, row));
 }
@@ -193,8 +196,8 @@ std::string_view Relation::kind_name() const {
 
 std::optional<Relation> find_relation(libpq::Session& session, const TableName& name) {
   const CatalogTransaction transaction(session);
-  const libpq::Rows rows = session.query(std::string(kRelations) + " AND n.nspname = $1 AND c.relname = $2",
-                                         {name.schema, name.table});
+  const libpq::Rows rows = session.query_prepared(
+      std::string(kRelations) + " AND n.nspname = $1 AND c.relname = $2", {name.schema, name.table});
   if (rows.size() == 0) return std::nullopt;
   std::vector<Relation> one{relation_at(rows, 0)};
   fill(session, one);

@@ -46,7 +46,7 @@ SELECT coalesce(l.virtualxid, ''), coalesce(l.transactionid::text, ''),
 }  // namespace
 
 OpenTransactions::OpenTransactions(libpq::Session& session) {
-  const libpq::Rows rows = session.execute(
+  const libpq::Rows rows = session.query_prepared(
       "SELECT pg_is_in_recovery(), pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),"
       " current_setting('track_activities') = 'on',"
       " EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())");
@@ -67,7 +67,7 @@ Time OpenTransactions::now(libpq::Session& session) const {
 
 void OpenTransactions::look(libpq::Session& session, sql::Mark& mark) const {
   if (on_replica_) return;
-  const libpq::Rows open = session.query(kOpen, {kReaderName});
+  const libpq::Rows open = session.query_prepared(kOpen, {kReaderName});
   const bool exact = visibility_ == Visibility::exact;
   for (int row = 0; row < open.size(); ++row) {
     if (const std::string_view virtual_number = open.text(row, 0); !virtual_number.empty())

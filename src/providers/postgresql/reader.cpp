@@ -28,11 +28,11 @@ constexpr auto kHashPatience = std::chrono::hours(12);
 std::string search_path_of(const Relation& relation, libpq::Session& session) {
   std::vector<std::string> oids;
   for (const Column& column : relation.columns) oids.push_back(std::to_string(column.type.oid));
-  const libpq::Rows rows = session.query(
+  const libpq::Rows rows = session.query_prepared(
       "SELECT DISTINCT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
       " WHERE t.oid = ANY ($1::oid[]) AND n.nspname <> 'pg_catalog' ORDER BY 1",
       {"{" + join(oids, ",") + "}"});
-  std::string path = "pg_catalog, " + libpq::quoted(relation.name.schema);
+  std::string path = "pg_catalog, " + libpq::quoted_name(relation.name.schema);
   for (int row = 0; row < rows.size(); ++row) path += ", " + rows.string(row, 0);
   return path + ", pg_temp";
 }
@@ -206,21 +206,19 @@ Error Reader::explained(const Error& error) const {
 void Reader::check_rights(const Relation& relation) const {
   std::vector<std::string> numbers;
   for (const ReadColumn& column : plan_.columns) numbers.push_back(std::to_string(column.column.number));
-  const libpq::Rows rows = session().query(
-      "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), count(*) = cardinality($2::int2[])"
+  const libpq::Rows rows = session().query_prepared(
+      "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), count(*) = cardinality($2::int2[]),"
+      " (SELECT bool_and(has_schema_privilege(oid, 'USAGE')) FROM pg_namespace WHERE nspname = $3)"
       " FROM pg_attribute WHERE attrelid = $1::oid AND attnum = ANY ($2::int2[])"
       " AND NOT has_column_privilege($1::oid, attnum, 'SELECT')",
-      {std::to_string(relation.oid), "{" + join(numbers, ",") + "}"});
-  const bool may_use =
-      session()
-          .query("SELECT bool_and(has_schema_privilege(oid, 'USAGE')) FROM pg_namespace WHERE nspname = $1",
-                 {relation.name.schema})
-          .boolean(0, 0);
+      {std::to_string(relation.oid), "{" + join(numbers, ",") + "}", relation.name.schema});
+  const bool may_use = rows.boolean(0, 2);
   if (may_use && rows.is_null(0, 0)) return;
-  const std::string role = libpq::quoted(settings_.target.user);
+  const std::string role = libpq::quoted_name(settings_.target.user);
   const std::string fields = rows.is_null(0, 0) || rows.boolean(0, 1) ? "" : " (" + rows.string(0, 0) + ")";
   std::string grants =
-      may_use ? "" : fmt::format("GRANT USAGE ON SCHEMA {} TO {}", libpq::quoted(relation.name.schema), role);
+      may_use ? ""
+              : fmt::format("GRANT USAGE ON SCHEMA {} TO {}", libpq::quoted_name(relation.name.schema), role);
   if (!rows.is_null(0, 0))
     grants += fmt::format("{}GRANT SELECT{} ON {} TO {}", grants.empty() ? "" : "; ", fields,
                           relation.name.quoted(), role);
@@ -304,13 +302,14 @@ bool Reader::cursor_is_time() const { return cursor_kind() == CursorKind::time; 
 
 std::string Reader::identity() {
   return explaining([&] {
-    const libpq::Rows rows = session().query(
+    const libpq::Rows rows = session().query_prepared(
         "SELECT d.oid, c.oid FROM pg_database d, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE d.datname = current_database() AND n.nspname = $1 AND c.relname = $2",
         {plan_.table.schema, plan_.table.table});
     if (rows.size() == 0) throw Error(ErrorKind::not_found, missing_table(session(), plan_.table));
     // A service may keep its identifier to itself: then database and table must do.
-    const libpq::Answer system = session().attempt("SELECT system_identifier FROM pg_control_system()");
+    const libpq::Answer system =
+        session().attempt_prepared("SELECT system_identifier FROM pg_control_system()", {});
     return fmt::format("postgresql {}/{}/{}", system.refused ? "?" : system.rows.string(0, 0),
                        rows.text(0, 0), rows.text(0, 1));
   });
@@ -333,7 +332,7 @@ sql::Mark Reader::mark() {
 }
 
 std::string Reader::highest(const ReadColumn& column) {
-  const std::string name = libpq::quoted(column.column.name);
+  const std::string name = libpq::quoted_name(column.column.name);
   std::string finite = name + " IS NOT NULL";
   const Form form = column.reading.form;
   const bool may_be_infinite =
