@@ -61,7 +61,7 @@ class CutNetwork : public TwoTables {
                             HasSubstr("reset"), HasSubstr("gone"), HasSubstr("did not answer"),
                             HasSubstr("Broken pipe"), HasSubstr("receive"), HasSubstr("synchronization"),
                             HasSubstr("communication packets"), HasSubstr("Can't connect"),
-                            HasSubstr("malformed packet")))
+                            HasSubstr("malformed packet"), HasSubstr("EOF")))
         << finished;
     // Before the first table, or at one.
     EXPECT_THAT(finished.err,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
+#include <ctime>
 #include <vector>
 
 #include "core/uuid.h"
@@ -31,6 +32,13 @@ Sync make_sync(std::size_t number) {
   sync.schedule = "every 1 minute";
   sync.definition = "{}";
   return sync;
+}
+
+/// Of all threads of this process. What the disk and other programs are busy with is not counted.
+double processor_seconds() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 /// The name as reports take it.
@@ -112,9 +120,9 @@ template <typename Work>
 void StoreScale::time(Times& times, const std::string& name, int repetitions, Work work) {
   std::vector<double> taken;
   for (int i = 0; i < repetitions; ++i) {
-    const auto began = std::chrono::steady_clock::now();
+    const double began = processor_seconds();
     work(static_cast<std::size_t>(i));
-    taken.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    taken.push_back(processor_seconds() - began);
   }
   std::nth_element(taken.begin(), taken.begin() + repetitions / 2, taken.end());
   times[name] = taken[static_cast<std::size_t>(repetitions / 2)];

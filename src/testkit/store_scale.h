@@ -20,7 +20,7 @@ class StoreScale {
 
   /// Lets the queue hold `jobs`, ten of each sync: half of them pending, half finished with their runs.
   void grow_to(std::size_t jobs);
-  /// By member: seconds.
+  /// By member: seconds of the processor.
   using Times = std::map<std::string, double>;
   Times measure();
 

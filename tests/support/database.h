@@ -53,6 +53,8 @@ std::unique_ptr<Database> make_sqlite_database(const std::string& folder, const 
 /// A file that belongs to somebody else.
 std::unique_ptr<Session> log_in_to_sqlite(const std::string& file);
 
+/// The program as it is delivered, for what measures it.
+inline constexpr const char* kReleaseProgram = "SYNCFLOW_TEST_RELEASE_PROGRAM";
 inline constexpr const char* kPostgresqlUrl = "SYNCFLOW_TEST_POSTGRESQL_URL";
 inline constexpr const char* kMariadbUrl = "SYNCFLOW_TEST_MARIADB_URL";
 inline constexpr const char* kMysqlUrl = "SYNCFLOW_TEST_MYSQL_URL";

@@ -93,7 +93,7 @@ Exit Service::stop(std::chrono::seconds within) {
   return process.wait(within);
 }
 
-Scenario::Scenario() {
+Scenario::Scenario() : program(SYNCFLOW_PROGRAM) {
   std::string pattern = std::filesystem::temp_directory_path() / "syncflow-scenario.XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr)
     throw std::runtime_error("no temporary folder could be made as " + pattern);
@@ -125,7 +125,7 @@ std::filesystem::path Scenario::write_file(const std::string& name, const std::s
 
 Process Scenario::start(std::vector<std::string> arguments) {
   const std::string name = fmt::format("{:02}-{}", ++started_, arguments.front());
-  arguments.insert(arguments.begin(), SYNCFLOW_PROGRAM);
+  arguments.insert(arguments.begin(), program);
   arguments.insert(arguments.begin(), enter.begin(), enter.end());
   return Process({std::move(arguments), folder_, name, environment});
 }

@@ -78,6 +78,8 @@ class Scenario : public ::testing::Test {
   std::map<std::string, std::string> environment;
   /// The command that starts them; empty: none does.
   std::vector<std::string> enter;
+  /// The program's file.
+  std::string program;
 
  private:
   std::filesystem::path folder_;
