@@ -32,6 +32,16 @@ if(SYNCFLOW_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${SYNCFLOW_CCACHE})
 endif()
 
+# syncflow_unite(TARGET): several sources make one unit, where that is wanted. Functions and constants of one folder
+# must then have names of their own, those in unnamed namespaces too.
+function(syncflow_unite target)
+  if(SYNCFLOW_UNITY)
+    # A warning for what headers may not do: all that is not the united file counts as one.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
 # What nearly every source includes, compiled once. Sources of one flavour share it.
 set(syncflow_common_headers
   <algorithm> <array> <chrono> <cstdint> <cstring> <functional> <map> <memory> <mutex> <optional> <span>
@@ -88,6 +98,7 @@ function(syncflow_library folder)
       syncflow_test_code(${target})
     else()
       syncflow_reuse_pch(${target})
+      syncflow_unite(${target})
     endif()
     target_link_libraries(${target} PUBLIC syncflow_flags ${ARG_LINKS})
   else()
@@ -114,6 +125,7 @@ function(syncflow_program name folder)
     add_library(${name}_app STATIC ${sources})
     target_link_libraries(${name}_app PUBLIC syncflow_flags ${ARG_LINKS})
     syncflow_reuse_pch(${name}_app)
+    syncflow_unite(${name}_app)
   else()
     add_library(${name}_app INTERFACE)
     target_link_libraries(${name}_app INTERFACE syncflow_flags ${ARG_LINKS})

@@ -32,15 +32,9 @@ Response answer(int status, const boost::json::value& body) {
   return response;
 }
 
-std::string in_lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return text;
-}
-
 std::string checked_uuid(const std::string& text, std::string_view name) {
   if (!is_uuid(text)) throw BadRequest(fmt::format("{} must be a UUID, not \"{}\"", name, shortened(text)));
-  return in_lower_case(text);
+  return ascii_lower(text);
 }
 
 // --- what is asked for ---
@@ -90,7 +84,7 @@ std::string checked_status(const Query& query) {
 }
 
 bool is_json(std::string_view content_type) {
-  std::string type = in_lower_case(std::string(content_type.substr(0, content_type.find(';'))));
+  std::string type = ascii_lower(std::string(content_type.substr(0, content_type.find(';'))));
   type.erase(type.find_last_not_of(" \t") + 1);
   return type == "application/json";
 }
@@ -327,15 +321,15 @@ class Handlers {
 
   /// Nothing when it is unknown or another team's; `team_id` empty: of any team.
   std::optional<Sync> find_sync(const std::string& id, const std::string& team_id) const {
-    std::optional<Sync> sync = store_.find_sync(in_lower_case(id));
-    if (sync && !team_id.empty() && in_lower_case(sync->team_id) != team_id) return std::nullopt;
+    std::optional<Sync> sync = store_.find_sync(ascii_lower(id));
+    if (sync && !team_id.empty() && ascii_lower(sync->team_id) != team_id) return std::nullopt;
     return sync;
   }
 
   std::optional<Job> find_job(const Request& request, const std::string& id) const {
     const std::string team_id = uuid_parameter(Query(request), "team_id");
-    std::optional<Job> job = store_.find_job(in_lower_case(id));
-    if (job && !team_id.empty() && in_lower_case(job->team_id) != team_id) return std::nullopt;
+    std::optional<Job> job = store_.find_job(ascii_lower(id));
+    if (job && !team_id.empty() && ascii_lower(job->team_id) != team_id) return std::nullopt;
     return job;
   }
 

@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "core/text.h"
 
 namespace syncflow::api {
 namespace {
@@ -32,19 +33,12 @@ constexpr std::size_t kHandlerThreads = 4;
 constexpr auto kAcceptPause = std::chrono::milliseconds(20);
 constexpr auto kComplainEvery = std::chrono::minutes(1);
 
-std::string in_lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return lower;
-}
-
 Request plain(http::request<http::string_body>&& message) {
   Request request;
   request.method = message.method_string();
   request.target = message.target();
   for (const auto& field : message)
-    request.headers.emplace_back(in_lower_case(field.name_string()), field.value());
+    request.headers.emplace_back(ascii_lower(std::string(field.name_string())), field.value());
   request.body = std::move(message.body());
   return request;
 }

@@ -32,7 +32,7 @@ int execute(const Invocation& line, const Surroundings& with) {
   throw Error(ErrorKind::bug, "a command without a function");
 }
 
-int exit_code_of(const Error& error, Command command) {
+int exit_code_after(const Error& error, Command command) {
   // `serve` could not start: what happens later it tells in its log.
   if (error.kind() == ErrorKind::bad_config || command == Command::serve) return 2;
   return error.kind() == ErrorKind::cancelled ? 130 : 1;  // 130: as shells call a program that Ctrl-C ended
@@ -67,7 +67,7 @@ int command_line(const std::vector<std::string>& arguments, const Surroundings& 
     return execute(line, with);
   } catch (const Error& error) {
     complain(error.what(), as_json, with);
-    return exit_code_of(error, line.command);
+    return exit_code_after(error, line.command);
   }
 }
 

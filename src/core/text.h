@@ -19,6 +19,8 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 std::string join_or(const std::vector<std::string>& names);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::vector<std::string> split(std::string_view text, char separator);
+/// The same text with `A` to `Z` as small letters; any other byte stays as it is.
+std::string ascii_lower(std::string text);
 std::string to_hex(std::string_view bytes);
 /// Throws Error(bad_config) when `hex` is not pairs of hex digits.
 std::string from_hex(std::string_view hex);

@@ -38,6 +38,10 @@ std::string_view name_of(Type type) {
   return "unknown";
 }
 
+bool is_number(Type type) {
+  return type == Type::int64 || type == Type::uint64 || type == Type::decimal || type == Type::float64;
+}
+
 Value Value::pointing(Type type, std::string_view bytes) {
   if (bytes.size() > UINT32_MAX)
     throw Error(ErrorKind::bug, fmt::format("a value of {} bytes is beyond 4 GiB", bytes.size()));

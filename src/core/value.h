@@ -33,6 +33,8 @@ enum class Type : std::uint8_t {
 
 /// "int64", "timestamp with zone": for people.
 std::string_view name_of(Type type);
+/// Counts or measures: int64, uint64, decimal and float64.
+bool is_number(Type type);
 
 /// One cell. Sixteen bytes; text-like values point into the arena of their batch.
 ///

@@ -37,9 +37,6 @@ constexpr NamedType kTypes[] = {
     {"array", Type::array},
 };
 
-bool is_number(Type type) {
-  return type == Type::int64 || type == Type::uint64 || type == Type::float64 || type == Type::decimal;
-}
 bool is_day(Type type) { return type == Type::date || type == Type::timestamp || type == Type::timestamp_tz; }
 
 Cell does_not_fit(const Value& value, Type to, std::string_view why = "") {

@@ -7,7 +7,7 @@ namespace syncflow {
 namespace {
 
 /// Which change has a key now, and whether as the key that a move leaves.
-struct Holder {
+struct RowHolder {
   std::uint32_t change = 0;
   bool leaving = false;
 };
@@ -17,17 +17,17 @@ class Keys {
  public:
   explicit Keys(std::size_t changes) : slots_(std::bit_ceil(changes * 4 + 1)) {}
 
-  Holder* find(const RowHash& key) {
+  RowHolder* find(const RowHash& key) {
     Slot& slot = slot_of(key);
     return slot.used ? &slot.holder : nullptr;
   }
-  void put(const RowHash& key, Holder holder) { slot_of(key) = {key, holder, true}; }
+  void put(const RowHash& key, RowHolder holder) { slot_of(key) = {key, holder, true}; }
   void clear() { std::fill(slots_.begin(), slots_.end(), Slot()); }
 
  private:
   struct Slot {
     RowHash key;
-    Holder holder;
+    RowHolder holder;
     bool used = false;
   };
   Slot& slot_of(const RowHash& key) {
@@ -73,7 +73,7 @@ class Collapser {
 
   void replace(std::uint32_t index, const RowHash& key) {
     Change& change = batch_.changes[index];
-    const Holder* before = keys_.find(key);
+    const RowHolder* before = keys_.find(key);
     if (!before) return keys_.put(key, {index});
     Change& earlier = batch_.changes[before->change];
     const bool removes = change.operation == Operation::remove && change.refusal < 0;
@@ -111,7 +111,7 @@ class Collapser {
 
   void move(std::uint32_t index, RowHash old_key, const RowHash& key) {
     Change& change = batch_.changes[index];
-    if (const Holder* before = keys_.find(old_key)) {
+    if (const RowHolder* before = keys_.find(old_key)) {
       const std::uint32_t place = before->change;
       Change& earlier = batch_.changes[place];
       if (before->leaving) {
@@ -146,7 +146,7 @@ class Collapser {
 
   /// What holds the key that a move goes to gives way.
   void displace(const RowHash& key) {
-    const Holder* before = keys_.find(key);
+    const RowHolder* before = keys_.find(key);
     if (!before) return;
     const std::uint32_t place = before->change;
     Change& earlier = batch_.changes[place];

@@ -49,17 +49,11 @@ void check_at(const Reader& place, Check check) {
   }
 }
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 void read_uuid(const Reader& place, std::string_view key, std::string& into) {
   const auto value = place.find(key);
   if (!value) return;
   if (!is_uuid(value->text())) value->fail(fmt::format("\"{}\" is not a UUID", shortened(value->text())));
-  into = lower(value->text());
+  into = ascii_lower(value->text());
 }
 
 // --- fields and filters ---
@@ -75,7 +69,7 @@ std::string type_meant_by(const std::string& name) {
       {"number", "decimal"},     {"numeric", "decimal"},
       {"datetime", "timestamp"}, {"binary", "bytes"},
       {"blob", "bytes"},         {"timestamptz", "timestamp_tz"}};
-  const auto found = types.find(lower(name));
+  const auto found = types.find(ascii_lower(name));
   return found == types.end() ? "" : found->second;
 }
 

@@ -27,9 +27,6 @@ bool is_ordering(Operator op) {
 }
 bool takes_no_value(Operator op) { return op == Operator::is_null || op == Operator::is_not_null; }
 
-bool is_number(Type type) {
-  return type == Type::int64 || type == Type::uint64 || type == Type::float64 || type == Type::decimal;
-}
 bool is_text_like(Type type) {
   return type == Type::text || type == Type::uuid || type == Type::json || type == Type::array ||
          type == Type::native;

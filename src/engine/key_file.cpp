@@ -54,7 +54,7 @@ void append_number(std::uint32_t number, std::string& out) {
   out.append(reinterpret_cast<const char*>(&number), sizeof number);
 }
 
-std::uint32_t take_number(std::string_view& in) {
+std::uint32_t take_length(std::string_view& in) {
   std::uint32_t number = 0;
   std::memcpy(&number, in.data(), sizeof number);
   in.remove_prefix(sizeof number);
@@ -69,7 +69,7 @@ class FileStream : public KeyStream {
   const ListedKey* next() override {
     if (!have(sizeof(std::uint32_t))) return nullptr;
     std::string_view head(buffer_.data() + begin_, sizeof(std::uint32_t));
-    const std::size_t length = take_number(head);
+    const std::size_t length = take_length(head);
     if (!have(sizeof(std::uint32_t) + length))
       throw Error(ErrorKind::bug, "a file of keys ends within a key");
     parse({buffer_.data() + begin_ + sizeof(std::uint32_t), length});
@@ -100,7 +100,7 @@ class FileStream : public KeyStream {
     while (!record.empty()) {
       const auto type = static_cast<Type>(record.front());
       record.remove_prefix(1);
-      const std::uint32_t length = take_number(record);
+      const std::uint32_t length = take_length(record);
       const std::string_view text = record.substr(0, length);
       record.remove_prefix(length);
       key_.cells.push_back(type == Type::null ? Value::null() : parse_value(type, text, arena_));

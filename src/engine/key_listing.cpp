@@ -13,9 +13,8 @@
 namespace syncflow {
 namespace {
 
-/// Marks of the source's list.
-constexpr std::uint8_t kOutside = 1;  ///< the row does not pass the filters
-constexpr std::uint8_t kUnseen = 2;   ///< the row has no usable cursor
+/// A mark beside kOutside: the row has no usable cursor.
+constexpr std::uint8_t kUnseen = 2;
 
 /// The source's keys, mapped, with what the filters and the cursor field say of their rows.
 class SourceKeys : public PagedKeys {
@@ -91,7 +90,7 @@ class DestinationKeys : public PagedKeys {
 };
 
 /// Empty: one of the lists is not in order.
-std::optional<KeyDifferences> merge(KeyStream& source, KeyStream& destination) {
+std::optional<KeyDifferences> merge_keys(KeyStream& source, KeyStream& destination) {
   KeyDifferences found;
   Ascending here(source), there(destination);
   bool in_order = here.move_on() && there.move_on();
@@ -140,8 +139,8 @@ class Comparison {
       source_sorted = sorted(source, source_sorter);
     if (sorts_all || !sort_alike(key_types(*there->schema()), outgoing))
       destination_sorted = sorted(destination, destination_sorter);
-    auto found = merge(source_sorted ? *source_sorted : source,
-                       destination_sorted ? *destination_sorted : destination);
+    auto found = merge_keys(source_sorted ? *source_sorted : source,
+                            destination_sorted ? *destination_sorted : destination);
     if (found) found->foreign = foreign;
     return found;
   }

@@ -145,8 +145,6 @@ class Look {
     return found == quarantine_->end() ? std::nullopt : std::optional(found->second);
   }
 
-  static constexpr std::size_t kMostQuarantine = 100'000;
-
   const EngineParts& parts_;
   PlanCache& plans_;
   const SyncDefinition& sync_;

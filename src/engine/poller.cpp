@@ -33,7 +33,7 @@ constexpr Duration kPutOff = 5s;
 constexpr Duration kPutOffSpread = 5s;
 /// A look that takes longer is ended. A run, which has all the time it needs, does then what it could not.
 constexpr auto kLongestLook = 5min;
-constexpr auto kTidyEvery = 10s;
+constexpr auto kCloseIdleEvery = 10s;
 
 Duration part_of(Duration whole) {
   return Duration(static_cast<std::int64_t>(static_cast<double>(whole.count()) * random_fraction()));
@@ -145,7 +145,7 @@ Duration Poller::feed_once() {
   write_notes();
   end_long_looks();
   take_in(parts_.store.take_due_syncs(kDueAtOnce, kTakenFor));
-  if (const auto now = parts_.clock.monotonic(); now - tidied_ >= kTidyEvery) {
+  if (const auto now = parts_.clock.monotonic(); now - tidied_ >= kCloseIdleEvery) {
     tidied_ = now;
     parts_.sessions->close_idle();
   }

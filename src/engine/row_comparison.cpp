@@ -18,9 +18,6 @@
 namespace syncflow {
 namespace {
 
-/// Marks of the source's list.
-constexpr std::uint8_t kOutside = 1;  ///< the row does not pass the filters
-
 /// What two systems may spell in two ways: the members of a JSON object have no order, numbers of a document many
 /// spellings.
 std::string plain_json(std::string_view text) {
@@ -182,7 +179,7 @@ class DestinationRows : public HashedRows {
 std::span<const Value> key_of(const ListedKey& row) { return {row.cells.data(), row.cells.size() - 1}; }
 
 /// Empty: one of the lists is not in order.
-std::optional<RowDifferences> merge(KeyStream& source, KeyStream& destination) {
+std::optional<RowDifferences> merge_rows(KeyStream& source, KeyStream& destination) {
   RowDifferences found;
   Ascending here(source, 1), there(destination, 1);
   bool in_order = here.move_on() && there.move_on();
@@ -334,7 +331,7 @@ RowDifferences RowComparison::compare_rows(const OnPage& on_page) {
       here = sorted(source, source_sorter);
     if (sorts_all || !sort_alike(key_types(*sides_->destination->schema()), types))
       there = sorted(destination, destination_sorter);
-    auto found = merge(here ? *here : source, there ? *there : destination);
+    auto found = merge_rows(here ? *here : source, there ? *there : destination);
     if (!found) continue;
     found->foreign = foreign;
     return std::move(*found);

@@ -10,6 +10,10 @@
 
 namespace syncflow {
 
+/// How many of a mapping's rows in quarantine are looked up; more are written again, and refused again, by each run that
+/// needs to know them.
+inline constexpr std::size_t kMostQuarantine = 100'000;
+
 /// What a mapping last applied for each key that its source may hand out again: the window of `cursor`,
 /// every row of `diff`. In memory while a run works, saved with each position.
 ///

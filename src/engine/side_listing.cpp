@@ -10,10 +10,6 @@
 namespace syncflow {
 namespace {
 
-bool is_number(Type type) {
-  return type == Type::int64 || type == Type::uint64 || type == Type::decimal || type == Type::float64;
-}
-
 /// Whether values of one type, cast to the other, keep their order.
 bool sorts_alike(Type a, Type b) { return a == b || (is_number(a) && is_number(b)); }
 

@@ -13,6 +13,8 @@ namespace syncflow {
 
 inline constexpr std::size_t kKeysPerPage = 10'000;
 inline constexpr std::size_t kPageBytes = 4u << 20;
+/// A mark of the source's keys: the row does not pass the filters.
+inline constexpr std::uint8_t kOutside = 1;
 
 /// The types of the key's fields.
 std::vector<Type> key_types(const Schema& schema);

@@ -18,8 +18,6 @@ namespace {
 
 /// Hashes that are put into the store, or asked for, at once.
 constexpr std::size_t kHashesPerStep = 5'000;
-/// More rows in quarantine than this are written again, and refused again, by each reconciliation.
-constexpr std::size_t kMostQuarantine = 100'000;
 
 /// The keys' hashes in steps.
 void each_hashes(const KeyFile& keys, const std::function<void(const std::vector<RowHash>&)>& take) {

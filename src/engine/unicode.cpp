@@ -26,7 +26,7 @@ bool is_white_space(char32_t c) {
 }
 
 template <typename AsciiRule, typename Rule>
-std::string mapped(std::string_view text, AsciiRule ascii, Rule rule) {
+std::string each_mapped(std::string_view text, AsciiRule ascii, Rule rule) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
@@ -67,12 +67,12 @@ char32_t next_character(std::string_view& text) {
 }
 
 std::string to_upper(std::string_view utf8) {
-  return mapped(
+  return each_mapped(
       utf8, [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }, upper);
 }
 
 std::string to_lower(std::string_view utf8) {
-  return mapped(
+  return each_mapped(
       utf8, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }, lower);
 }
 

@@ -21,7 +21,6 @@ constexpr std::size_t kPendingRows = 10'000;
 constexpr std::size_t kPendingBytes = 8u << 20;
 /// A sync that is further behind than so many changes is not read to its end: its rows are told as differing.
 constexpr std::size_t kMostPending = 1'000'000;
-constexpr std::size_t kMostQuarantine = 100'000;
 constexpr auto kBetweenProgress = 200ms;
 
 /// Compares one mapping's two sides.

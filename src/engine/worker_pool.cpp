@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kQueuePoll = 1s;
+constexpr Duration kLookForJobsEvery = 1s;
 constexpr Duration kStoreTrouble = 2s;
 
 }  // namespace
@@ -38,7 +38,7 @@ void WorkerPool::work(std::stop_token stop) {
     try {
       const auto claim = parts_.store.claim(owner, parts_.config.engine.lease);
       if (claim) run_claim(parts_, *claim, stop);
-      else parts_.store.wait_for_jobs(kQueuePoll, stop);
+      else parts_.store.wait_for_jobs(kLookForJobsEvery, stop);
     } catch (const std::exception& error) {
       const auto* known = dynamic_cast<const Error*>(&error);
       count_failure(known ? known->kind() : ErrorKind::bug, "queue");

@@ -92,7 +92,7 @@ std::unique_ptr<libpq::Session> connect(const Place& place, std::stop_token stop
   auto session = std::make_unique<libpq::Session>(place.target, std::move(stop));
   session->set_patience(place.patience);
   std::string settings = limits(place.patience);
-  if (!place.schema.empty()) settings += "; SET search_path = " + libpq::quoted(place.schema);
+  if (!place.schema.empty()) settings += "; SET search_path = " + libpq::quoted_name(place.schema);
   session->execute(settings);
   return session;
 }

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// An upgrade may rewrite a large table.
-constexpr auto kPatience = std::chrono::hours(2);
+constexpr auto kPatienceForUpgrade = std::chrono::hours(2);
 constexpr int kOldestServer = 130'000;
 
 /// Everything below happens in the current schema: functions keep this search path.
@@ -102,7 +102,7 @@ void migrate(libpq::Session& session) {
   check_version(session, present);
   if (present == migrations::postgresql().back().number) return;
   if (present == 0) check_nothing_in_the_way(session, schema);
-  session.set_patience(kPatience);
+  session.set_patience(kPatienceForUpgrade);
   session.execute(
       "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5min'; "
       "SET LOCAL idle_in_transaction_session_timeout = 0");

@@ -26,14 +26,14 @@ std::string_view name_here(const StateTable& table) {
 std::string columns_of(const StateTable& table) {
   std::string list;
   for (const StateColumn& column : table.columns)
-    list += (list.empty() ? "" : ", ") + libpq::quoted(column.name);
+    list += (list.empty() ? "" : ", ") + libpq::quoted_name(column.name);
   return list;
 }
 
 // --- out of the store ---
 
 std::string selected(const StateTable& table, const StateColumn& column) {
-  const std::string name = libpq::quoted(column.name);
+  const std::string name = libpq::quoted_name(column.name);
   // The table may be older than us, with types and states of its own: whatever those are, such a job is over.
   if (table.name == "data_sync_jobs" && column.name == "status")
     return "CASE WHEN status::text IN ('pending', 'processing', 'completed') THEN status::text ELSE 'failed' "
@@ -159,7 +159,7 @@ class Import {
       columns += fmt::format(", c{} {}", i, table.columns[i].kind == StateKind::bytes ? "bytea" : "text");
       copied += fmt::format("{}c{}", i == 0 ? "" : ", ", i);
     }
-    staging_ = fmt::format("pg_temp.{}", libpq::quoted("import_" + std::string(table.name)));
+    staging_ = fmt::format("pg_temp.{}", libpq::quoted_name("import_" + std::string(table.name)));
     session_.execute(fmt::format("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP", staging_, columns));
     if (const auto refused =
             session_.begin_copy_in(fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)", staging_, copied))

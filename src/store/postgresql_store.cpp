@@ -161,7 +161,7 @@ void PostgresqlStore::listen(std::stop_token stop) {
       const auto session = connect(sessions_.place(), stop);
       session->execute("SELECT set_config('application_name', 'syncflow store (waiting)', false)");
       const std::string channel = session->execute("SELECT syncflow_channel()").string(0, 0);
-      session->execute("LISTEN " + libpq::quoted(channel));
+      session->execute("LISTEN " + libpq::quoted_name(channel));
       while (!stop.stop_requested())
         if (session->await_notification(1h)) wake_waiters();
     } catch (const Error& error) {

@@ -177,7 +177,7 @@ std::optional<Time> first_of_these(Connection& connection, const std::vector<std
 
 // --- taking it ---
 
-Sync load_sync(Connection& connection, const std::string& sync_id) {
+Sync sync_of(Connection& connection, const std::string& sync_id) {
   static const std::string sql =
       fmt::format("SELECT 0, {} FROM {} WHERE s.id = ?1", kSyncColumns, kSyncTables);
   Query query(connection, sql);
@@ -241,7 +241,7 @@ void note_turn(Connection& connection, const Claim& claim) {
 std::optional<Claim> take(Connection& connection, const std::string& sync_id, const std::string& owner,
                           Time now, Duration time) {
   Claim claim;
-  claim.sync = load_sync(connection, sync_id);
+  claim.sync = sync_of(connection, sync_id);
   claim.lease = {claim.sync.id, random_uuid(), owner, 0};
   take_jobs(connection, claim.sync, claim.lease.run_id, now);
   claim.jobs = jobs_of_run(connection, claim.lease);

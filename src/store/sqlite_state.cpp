@@ -13,7 +13,7 @@ namespace {
 std::string columns_of(const StateTable& table) {
   std::string list;
   for (const StateColumn& column : table.columns)
-    list += (list.empty() ? "" : ", ") + sqlite::quoted(column.name);
+    list += (list.empty() ? "" : ", ") + sqlite::quoted_name(column.name);
   return list;
 }
 

@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// How often a stop request is looked for.
-constexpr auto kGlance = 100ms;
+constexpr auto kSlice = 100ms;
 
 /// What the resolver writes to: it must outlive a lookup that was given up.
 struct Lookup {
@@ -46,11 +46,11 @@ void wait_for_address(const std::string& host, std::chrono::milliseconds timeout
   gaicb* requests[] = {&lookup->request};
   if (const int problem = getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr); problem != 0)
     throw Error(ErrorKind::unavailable, fmt::format("looking up {}: {}", host, gai_strerror(problem)));
-  const timespec pause{0, std::chrono::nanoseconds(kGlance).count()};
+  const timespec pause{0, std::chrono::nanoseconds(kSlice).count()};
   auto left = timeout;
   while (gai_error(&lookup->request) == EAI_INPROGRESS && left > 0ms && !stop.stop_requested()) {
     gai_suspend(requests, 1, &pause);
-    left -= kGlance;
+    left -= kSlice;
   }
   const int outcome = gai_error(&lookup->request);
   if (outcome == 0) return;

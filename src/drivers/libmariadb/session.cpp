@@ -119,7 +119,7 @@ std::uint64_t Outcome::count(std::string_view label) const {
   return number;
 }
 
-std::string quoted(std::string_view identifier) {
+std::string quoted_name(std::string_view identifier) {
   std::string out = "`";
   for (const char c : identifier) {
     if (c == '`') out += '`';

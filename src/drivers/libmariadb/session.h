@@ -159,6 +159,6 @@ class Session {
 };
 
 /// `a``b` in backquotes.
-std::string quoted(std::string_view identifier);
+std::string quoted_name(std::string_view identifier);
 
 }  // namespace syncflow::mysql

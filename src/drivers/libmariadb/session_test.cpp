@@ -35,7 +35,7 @@ TEST(MysqlLoopback, IsToldFromOtherHosts) {
 }
 
 TEST(MysqlIdentifiers, AreQuotedWithBackquotesDoubled) {
-  EXPECT_EQ(quoted("a`; DROP TABLE b"), "`a``; DROP TABLE b`");
+  EXPECT_EQ(quoted_name("a`; DROP TABLE b"), "`a``; DROP TABLE b`");
 }
 
 TEST(MysqlSession, NeverSendsAFileThatTheServerAsksFor) {

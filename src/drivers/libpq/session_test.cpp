@@ -78,7 +78,7 @@ TEST(PostgresTarget, ChecksCertificatesUnlessOnThisMachineOrToldOtherwise) {
 }
 
 TEST(PostgresTarget, QuotesWhateverANameHolds) {
-  EXPECT_EQ(quoted("a\"b"), "\"a\"\"b\"");
+  EXPECT_EQ(quoted_name("a\"b"), "\"a\"\"b\"");
   EXPECT_EQ(literal("it's"), "'it''s'");
   EXPECT_THROW(literal(std::string_view("a\0b", 3)), Error);
 }

@@ -28,7 +28,7 @@ static std::string doubled(std::string_view text, char quote) {
   return out + quote;
 }
 
-std::string quoted(std::string_view identifier) { return doubled(identifier, '"'); }
+std::string quoted_name(std::string_view identifier) { return doubled(identifier, '"'); }
 
 std::string literal(std::string_view text) {
   if (text.find('\0') != std::string_view::npos)

@@ -42,7 +42,7 @@ struct Target {
 bool is_loopback(std::string_view host);
 
 /// `"a""b"`
-std::string quoted(std::string_view identifier);
+std::string quoted_name(std::string_view identifier);
 
 /// `'it''s'`, for servers with standard_conforming_strings on (a Session sets it). The text must hold no NUL.
 std::string literal(std::string_view text);

@@ -54,7 +54,7 @@ ErrorKind kind_of(int extended_code) {
   }
 }
 
-std::string quoted(std::string_view identifier) {
+std::string quoted_name(std::string_view identifier) {
   std::string out = "\"";
   for (char c : identifier) {
     if (c == '"') out += '"';

@@ -119,6 +119,6 @@ class Transaction {
 ErrorKind kind_of(int extended_code);
 
 /// `"a""b"`
-std::string quoted(std::string_view identifier);
+std::string quoted_name(std::string_view identifier);
 
 }  // namespace syncflow::sqlite

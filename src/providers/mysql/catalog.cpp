@@ -24,12 +24,6 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 Kind kind_of_type(const std::string& type) {
   static const std::map<std::string, Kind, std::less<>> kinds = {
       {"tinyint", Kind::integer},
@@ -107,7 +101,7 @@ constexpr std::string_view kColumns =
 ColumnInfo column_of(const TextRow& row) {
   ColumnInfo column;
   column.name = row[At::name].value_or("");
-  column.type = lower(row[At::type].value_or(""));
+  column.type = ascii_lower(row[At::type].value_or(""));
   column.native = row[At::native].value_or("");
   column.kind = kind_of_type(column.type);
   column.is_unsigned = contains(column.native, "unsigned");
@@ -120,7 +114,7 @@ ColumnInfo column_of(const TextRow& row) {
   column.fraction = number_of<int>(row[At::fraction]);
   column.charset = row[At::charset].value_or("");
   column.collation = row[At::collation].value_or("");
-  const std::string extra = lower(row[At::extra].value_or(""));
+  const std::string extra = ascii_lower(row[At::extra].value_or(""));
   // MySQL calls a default that is an expression DEFAULT_GENERATED.
   column.generated = contains(extra, "virtual generated") || contains(extra, "stored generated") ||
                      contains(extra, "persistent generated");
@@ -180,6 +174,8 @@ std::vector<std::string> labels_of(std::string_view native) {
   return labels;
 }
 
+bool is_time(Kind kind) { return kind == Kind::date || kind == Kind::datetime || kind == Kind::timestamp; }
+
 bool ColumnInfo::folds() const {
   if (kind == Kind::enumeration || kind == Kind::set || kind == Kind::address) return false;
   if (charset.empty() || charset == "binary") return false;
@@ -187,7 +183,9 @@ bool ColumnInfo::folds() const {
   return collation != "utf8mb4_0900_bin" && !collation.ends_with("_nopad_bin");
 }
 
-std::string TableDef::quoted_name() const { return quoted(database) + "." + quoted(name); }
+std::string TableDef::quoted_name() const {
+  return mysql::quoted_name(database) + "." + mysql::quoted_name(name);
+}
 
 const ColumnInfo* TableDef::find(std::string_view column) const {
   const auto found =
@@ -309,7 +307,7 @@ void Catalog::mark_json(std::vector<TableDef>& tables, const std::string& databa
     TableDef* found = find_table(tables, row[0].value_or(""));
     if (!found) continue;
     for (ColumnInfo& column : found->columns) {
-      if (column.type != "longtext" || row[1] != "json_valid(" + quoted(column.name) + ")") continue;
+      if (column.type != "longtext" || row[1] != "json_valid(" + quoted_name(column.name) + ")") continue;
       column.kind = Kind::json;
       column.native = "json";
     }

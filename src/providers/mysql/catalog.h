@@ -31,6 +31,8 @@ enum class Kind {
   address,  ///< INET4, INET6: MariaDB
   unknown,
 };
+/// A date, with or without a time of day.
+bool is_time(Kind kind);
 
 struct ColumnInfo {
   std::string name;

@@ -32,13 +32,13 @@ std::string_view plain_decimal(std::string_view text) {
   return text;
 }
 
-Value native(const std::string& text, Arena& arena) { return Value::native(arena.copy(text)); }
+Value as_native(const std::string& text, Arena& arena) { return Value::native(arena.copy(text)); }
 
 Value decode_moment(const ColumnInfo& column, const Cell& cell, Arena& arena) {
   const Moment moment = moment_of(cell);
   const bool with_time = column.kind != Kind::date;
   if (!is_day(moment))
-    return native(to_text(moment, with_time, static_cast<unsigned>(column.fraction)), arena);
+    return as_native(to_text(moment, with_time, static_cast<unsigned>(column.fraction)), arena);
   const std::int64_t time = microseconds_of(moment);
   switch (column.kind) {
     case Kind::date: return Value::date(floor_divide(time, kMicrosecondsPerDay));
@@ -52,7 +52,7 @@ Value decode_interval(const ColumnInfo& column, const Cell& cell, Arena& arena) 
   const std::int64_t microseconds =
       ((interval.hours * 60LL + interval.minute) * 60 + interval.second) * 1'000'000 + interval.microsecond;
   if (interval.negative || microseconds > kMicrosecondsPerDay)
-    return native(to_text(interval, static_cast<unsigned>(column.fraction)), arena);
+    return as_native(to_text(interval, static_cast<unsigned>(column.fraction)), arena);
   return Value::time(microseconds);
 }
 

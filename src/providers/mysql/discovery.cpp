@@ -13,19 +13,13 @@
 namespace syncflow::mysql {
 namespace {
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 bool is_moment(Kind kind) { return kind == Kind::datetime || kind == Kind::timestamp; }
 
 /// Better candidates first: what the server keeps up by itself, then what is called as such fields are, then an index.
 int rank(const CursorCandidate& candidate, const ColumnInfo& column) {
   int rank = 0;
   if (!column.updates_itself) rank += 8;
-  const std::string name = lower(candidate.field);
+  const std::string name = ascii_lower(candidate.field);
   const bool modified = name.find("updat") != std::string::npos || name.find("modif") != std::string::npos ||
                         name.find("chang") != std::string::npos || name.find("synced") != std::string::npos;
   if (!modified) rank += 4;
@@ -42,7 +36,7 @@ CursorCandidate candidate_of(const TableDef& table, const ColumnInfo& column) {
   if (column.updates_itself) notes.push_back("set by ON UPDATE CURRENT_TIMESTAMP");
   if (!candidate.indexed)
     notes.push_back(fmt::format("no index: each poll reads the whole table (ALTER TABLE {} ADD INDEX ({}))",
-                                quoted(table.name), quoted(column.name)));
+                                quoted_name(table.name), quoted_name(column.name)));
   if (column.fraction == 0)
     notes.push_back("to the second: rows that share one are read again until it is over");
   if (column.kind == Kind::datetime) notes.push_back("without a zone: read in the connection's timezone");

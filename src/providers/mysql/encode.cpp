@@ -23,7 +23,7 @@ constexpr std::int64_t kYear10000 = 253'402'300'800'000'000;        // 10000-01-
 constexpr std::int64_t kFirstTimestamp = 1'000'000;                 // 1970-01-01 00:00:01
 constexpr std::int64_t kPastLastTimestamp = 2'147'483'648'000'000;  // 2038-01-19 03:14:08
 
-bool is_number(Type type) {
+bool is_numeric(Type type) {
   return type == Type::boolean || type == Type::int64 || type == Type::uint64 || type == Type::decimal ||
          type == Type::float64;
 }
@@ -101,7 +101,7 @@ bool Encoder::takes(Type type) const {
   switch (column_.kind) {
     case Kind::integer:
     case Kind::decimal:
-    case Kind::real: return is_number(type);
+    case Kind::real: return is_numeric(type);
     case Kind::bit:
       return type == Type::boolean || type == Type::int64 || type == Type::uint64 || type == Type::decimal;
     case Kind::year: return type == Type::int64 || type == Type::uint64 || type == Type::decimal;

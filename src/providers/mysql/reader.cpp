@@ -16,8 +16,6 @@
 namespace syncflow::mysql {
 namespace {
 
-bool is_time(Kind kind) { return kind == Kind::date || kind == Kind::datetime || kind == Kind::timestamp; }
-
 /// Rounded down to what the column holds.
 std::int64_t rounded(std::int64_t microseconds, const ColumnInfo& column) {
   std::int64_t unit = kMicrosecondsPerDay;
@@ -143,7 +141,7 @@ sql::Mark Reader::mark() {
 
 std::string Reader::highest(const ColumnInfo& column) {
   return login_.current()
-      .rows(fmt::format("SELECT MAX({}) FROM {}", quoted(column.name), reading_.table.quoted_name()))
+      .rows(fmt::format("SELECT MAX({}) FROM {}", quoted_name(column.name), reading_.table.quoted_name()))
       .at(0)
       .at(0)
       .value_or("");

@@ -12,8 +12,6 @@ namespace {
 
 using sql::RowQuery;
 
-bool is_time(Kind kind) { return kind == Kind::date || kind == Kind::datetime || kind == Kind::timestamp; }
-
 /// One part of a sort order: what is sorted by, how a parameter stands beside it, and that parameter.
 struct Part {
   std::string expression;
@@ -37,7 +35,7 @@ class QueryBuilder {
 
  private:
   const ColumnInfo& cursor_column() const { return reading_.columns[*reading_.cursor]; }
-  std::string cursor() const { return quoted(cursor_column().name); }
+  std::string cursor() const { return quoted_name(cursor_column().name); }
   std::size_t key_parts() const { return reading_.schema->key.size(); }
 
   std::string fields() const {
@@ -46,7 +44,7 @@ class QueryBuilder {
       const auto& key = reading_.schema->key;
       if (query_.keys_only && std::find(key.begin(), key.end(), i) == key.end()) continue;
       const ColumnInfo& column = reading_.columns[i];
-      const std::string name = quoted(column.name);
+      const std::string name = quoted_name(column.name);
       // The client library refuses a result that has the type itself.
       names.push_back(column.kind == Kind::vector ? "CAST(" + name + " AS BINARY)" : name);
     }
@@ -63,7 +61,7 @@ class QueryBuilder {
       for (std::size_t i = 0; i < key_parts(); ++i) names.push_back(reading_.key_column(i).name);
       index = reading_.table.index_on(names);
     }
-    return index ? " FORCE INDEX (" + quoted(index->name) + ")" : "";
+    return index ? " FORCE INDEX (" + quoted_name(index->name) + ")" : "";
   }
 
   void add(std::string condition, std::vector<Parameter> parameters = {}) {
@@ -81,7 +79,7 @@ class QueryBuilder {
     }
     if (query_.key_above) add_above(key_order(*query_.key_above, query_.order == RowQuery::Order::canonical));
     if (!query_.keys.empty()) add_keys();
-    if (!query_.null_field.empty()) add(quoted(query_.null_field) + " IS NULL");
+    if (!query_.null_field.empty()) add(quoted_name(query_.null_field) + " IS NULL");
   }
 
   void add_cursor_conditions() {
@@ -108,7 +106,7 @@ class QueryBuilder {
   /// What the rows are sorted by: for the key's own order the column itself, so that its index serves.
   std::string key_expression(std::size_t part, bool canonical) const {
     const ColumnInfo& column = reading_.key_column(part);
-    const std::string name = quoted(column.name);
+    const std::string name = quoted_name(column.name);
     switch (column.kind) {
       case Kind::text:
         if (!canonical) return name;
@@ -177,7 +175,7 @@ class QueryBuilder {
       std::vector<std::string> all;
       for (std::size_t i = 0; i < key_parts(); ++i) {
         const ColumnInfo& column = reading_.key_column(i);
-        all.push_back(quoted(column.name) + " = " + placeholder(column));
+        all.push_back(quoted_name(column.name) + " = " + placeholder(column));
         parameters.push_back(key_parameter(column, reading_.key_field(i), key.parts.at(i)));
         if (!column.folds()) continue;
         // A key that only the collation takes for this one is another key.
@@ -195,7 +193,7 @@ class QueryBuilder {
     std::vector<Parameter> parameters;
     for (const Key& key : query_.keys)
       parameters.push_back(key_parameter(column, reading_.key_field(0), key.parts.at(0)));
-    add(quoted(column.name) + " IN (" + join(marks, ", ") + ")", std::move(parameters));
+    add(quoted_name(column.name) + " IN (" + join(marks, ", ") + ")", std::move(parameters));
   }
 
   std::string order() const {

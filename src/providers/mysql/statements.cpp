@@ -29,7 +29,7 @@ Statements::Statements(const TargetTable& table, const Zone& zone, Time now) : t
 }
 
 std::string Statements::old_value(const std::string& column) const {
-  return quoted(table_.def.name) + "." + column;
+  return quoted_name(table_.def.name) + "." + column;
 }
 
 std::string Statements::new_value(const std::string& column) const {
@@ -61,8 +61,8 @@ std::string Statements::values(std::size_t fields, std::size_t rows) const {
 std::string Statements::insert(const std::vector<std::size_t>& fields, std::size_t rows) const {
   std::vector<std::string> columns;
   for (const std::size_t field : fields) columns.push_back(name(field));
-  if (!table_.soft_delete.empty()) columns.push_back(quoted(table_.soft_delete));
-  if (!table_.stamp.empty()) columns.push_back(quoted(table_.stamp));
+  if (!table_.soft_delete.empty()) columns.push_back(quoted_name(table_.soft_delete));
+  if (!table_.stamp.empty()) columns.push_back(quoted_name(table_.stamp));
   return fmt::format("INSERT INTO {} ({}) VALUES {}", table_.def.quoted_name(), join(columns, ", "),
                      values(fields.size(), rows));
 }
@@ -84,12 +84,12 @@ std::string Statements::assignments(const std::vector<std::size_t>& fields) cons
     equal.push_back(same(field, new_value(name(field))));
   }
   if (!table_.soft_delete.empty()) {
-    all.push_back({quoted(table_.soft_delete), "NULL"});
-    equal.push_back(old_value(quoted(table_.soft_delete)) + " IS NULL");
+    all.push_back({quoted_name(table_.soft_delete), "NULL"});
+    equal.push_back(old_value(quoted_name(table_.soft_delete)) + " IS NULL");
   }
   if (!table_.stamp.empty() && !equal.empty()) {
     // In front, because assignments see what those before them have set.
-    const std::string stamp = quoted(table_.stamp);
+    const std::string stamp = quoted_name(table_.stamp);
     all.insert(all.begin(),
                {stamp, fmt::format("IF({}, {}, {})", join(equal, " AND "), old_value(stamp), stamp_now_)});
   }
@@ -132,30 +132,30 @@ std::string Statements::update(const std::vector<std::size_t>& fields) const {
   std::vector<std::string> set;
   for (const std::size_t field : fields)
     if (!table_.is_key(field)) set.push_back(name(field) + " = ?");
-  if (!table_.soft_delete.empty()) set.push_back(quoted(table_.soft_delete) + " = NULL");
+  if (!table_.soft_delete.empty()) set.push_back(quoted_name(table_.soft_delete) + " = NULL");
   if (set.empty()) return "";
   return fmt::format("UPDATE {} SET {} WHERE {}", table_.def.quoted_name(), join(set, ", "), one_key());
 }
 
 std::string Statements::set_stamp() const {
-  return fmt::format("UPDATE {} SET {} = {} WHERE {}", table_.def.quoted_name(), quoted(table_.stamp),
+  return fmt::format("UPDATE {} SET {} = {} WHERE {}", table_.def.quoted_name(), quoted_name(table_.stamp),
                      stamp_now_, one_key());
 }
 
 std::string Statements::rename() const {
   std::vector<std::string> set;
   for (const std::size_t part : table_.key) set.push_back(name(part) + " = ?");
-  if (!table_.stamp.empty()) set.push_back(quoted(table_.stamp) + " = " + stamp_now_);
+  if (!table_.stamp.empty()) set.push_back(quoted_name(table_.stamp) + " = " + stamp_now_);
   return fmt::format("UPDATE {} SET {} WHERE {}", table_.def.quoted_name(), join(set, ", "), one_key());
 }
 
 std::string Statements::remove(std::size_t rows) const {
   if (table_.soft_delete.empty())
     return fmt::format("DELETE FROM {} WHERE {}", table_.def.quoted_name(), keys(rows));
-  std::string set = fmt::format("{} = {}", quoted(table_.soft_delete), mark_now_);
-  if (!table_.stamp.empty()) set += fmt::format(", {} = {}", quoted(table_.stamp), stamp_now_);
+  std::string set = fmt::format("{} = {}", quoted_name(table_.soft_delete), mark_now_);
+  if (!table_.stamp.empty()) set += fmt::format(", {} = {}", quoted_name(table_.stamp), stamp_now_);
   return fmt::format("UPDATE {} SET {} WHERE {} AND {} IS NULL", table_.def.quoted_name(), set, keys(rows),
-                     quoted(table_.soft_delete));
+                     quoted_name(table_.soft_delete));
 }
 
 std::string Statements::remove_any(std::size_t rows) const {
@@ -163,10 +163,10 @@ std::string Statements::remove_any(std::size_t rows) const {
   for (const std::size_t part : table_.key) order.push_back(name(part));
   const std::string end = fmt::format(" ORDER BY {} LIMIT {}", join(order, ", "), rows);
   if (table_.soft_delete.empty()) return "DELETE FROM " + table_.def.quoted_name() + end;
-  std::string set = fmt::format("{} = {}", quoted(table_.soft_delete), mark_now_);
-  if (!table_.stamp.empty()) set += fmt::format(", {} = {}", quoted(table_.stamp), stamp_now_);
+  std::string set = fmt::format("{} = {}", quoted_name(table_.soft_delete), mark_now_);
+  if (!table_.stamp.empty()) set += fmt::format(", {} = {}", quoted_name(table_.stamp), stamp_now_);
   return fmt::format("UPDATE {} SET {} WHERE {} IS NULL{}", table_.def.quoted_name(), set,
-                     quoted(table_.soft_delete), end);
+                     quoted_name(table_.soft_delete), end);
 }
 
 std::string Statements::find() const {

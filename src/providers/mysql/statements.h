@@ -35,7 +35,7 @@ class Statements {
   std::string remove_any(std::size_t rows) const;
 
  private:
-  std::string name(std::size_t field) const { return quoted(table_.column(field).name); }
+  std::string name(std::size_t field) const { return quoted_name(table_.column(field).name); }
   /// The value that the table has, and the one that would be inserted.
   std::string old_value(const std::string& column) const;
   std::string new_value(const std::string& column) const;

@@ -21,7 +21,7 @@ class TableCheck {
     if (!def_.transactional)
       fail(fmt::format(
           "its engine {} has no transactions, so half of a batch could stay: ALTER TABLE {} ENGINE=InnoDB",
-          def_.engine, quoted(def_.name)));
+          def_.engine, quoted_name(def_.name)));
     for (const Field& field : spec_.incoming.fields) check_field(field);
     check_key();
     if (spec_.deletes == Deletes::soft) check_moment_field(spec_.soft_delete, "soft_delete", true);
@@ -75,23 +75,23 @@ class TableCheck {
     if (key.empty()) fail("the mapping has no key: name the fields that identify a row under \"key\"");
     const std::string list = join(key, ", ");
     std::vector<std::string> names;
-    for (const std::string& name : key) names.push_back(quoted(name));
+    for (const std::string& name : key) names.push_back(quoted_name(name));
     if (!def_.has_unique_index_on(key))
       fail(
           fmt::format("no unique index lies on exactly the key ({}); prefixes of columns do not count: ALTER "
                       "TABLE {} ADD UNIQUE "
                       "({}), or choose another key",
-                      list, quoted(def_.name), join(names, ", ")));
+                      list, quoted_name(def_.name), join(names, ", ")));
     for (const std::string& name : key)
       if (const ColumnInfo& column = def_.at(name); column.nullable)
         fail(fmt::format("field {} of the key may be null: ALTER TABLE {} MODIFY {} {} NOT NULL", name,
-                         quoted(def_.name), quoted(name), column.native));
+                         quoted_name(def_.name), quoted_name(name), column.native));
   }
 
   void check_moment_field(const std::string& name, const char* option, bool must_be_nullable) {
     if (!def_.find(name))
       fail(fmt::format("it has no field \"{}\" for {}: ALTER TABLE {} ADD {} TIMESTAMP(6) NULL DEFAULT NULL",
-                       name, option, quoted(def_.name), quoted(name)));
+                       name, option, quoted_name(def_.name), quoted_name(name)));
     const ColumnInfo& column = def_.at(name);
     if (column.generated || (column.kind != Kind::timestamp && column.kind != Kind::datetime))
       fail(fmt::format("field {} is a {}: {} takes a DATETIME or TIMESTAMP", name, column.native, option));
@@ -166,19 +166,20 @@ std::string create_statement(const TableName& name, const DestinationSpec& spec,
   const ColumnTypes types(spec.incoming, server);
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < spec.incoming.fields.size(); ++i)
-    lines.push_back(fmt::format("  {} {}", quoted(spec.incoming.fields[i].name), types.definition(i)));
+    lines.push_back(fmt::format("  {} {}", quoted_name(spec.incoming.fields[i].name), types.definition(i)));
   const auto add_moment = [&](const std::string& column) {
     if (!spec.incoming.find(column))
-      lines.push_back(fmt::format("  {} timestamp(6) NULL DEFAULT NULL", quoted(column)));
+      lines.push_back(fmt::format("  {} timestamp(6) NULL DEFAULT NULL", quoted_name(column)));
   };
   if (spec.deletes == Deletes::soft) add_moment(spec.soft_delete);
   if (!spec.stamp.empty()) add_moment(spec.stamp);
   std::vector<std::string> key;
-  for (const std::size_t index : spec.incoming.key) key.push_back(quoted(spec.incoming.fields[index].name));
+  for (const std::size_t index : spec.incoming.key)
+    key.push_back(quoted_name(spec.incoming.fields[index].name));
   lines.push_back(fmt::format("  PRIMARY KEY ({})", join(key, ", ")));
   warnings.insert(warnings.end(), types.warnings().begin(), types.warnings().end());
   return fmt::format("CREATE TABLE {}.{} (\n{}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
-                     quoted(name.database), quoted(name.table), join(lines, ",\n"));
+                     quoted_name(name.database), quoted_name(name.table), join(lines, ",\n"));
 }
 
 }  // namespace syncflow::mysql

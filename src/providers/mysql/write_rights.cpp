@@ -64,7 +64,7 @@ bool is_denied(Session& session, const std::string& sql, const std::string& righ
 
 /// A statement that needs the right and does nothing, since the table is missing.
 std::string statement_for(const std::string& right, const std::string& table, const DestinationSpec& spec) {
-  const std::string column = quoted(spec.incoming.fields.front().name);
+  const std::string column = quoted_name(spec.incoming.fields.front().name);
   if (right == "SELECT") return fmt::format("EXPLAIN SELECT {} FROM {} WHERE FALSE", column, table);
   if (right == "INSERT")
     return fmt::format("EXPLAIN INSERT INTO {} ({}) SELECT NULL FROM DUAL WHERE FALSE", table, column);
@@ -122,10 +122,10 @@ void check_write_rights(Session& session, const TableDef& table, const Statement
 }
 
 void check_creation_rights(Session& session, const TableName& name, const DestinationSpec& spec) {
-  const std::string table = quoted(name.database) + "." + quoted(name.table);
+  const std::string table = quoted_name(name.database) + "." + quoted_name(name.table);
   std::vector<std::string> missing;
   // Nothing explains CREATE TABLE. One like a table that is not there is refused for want of the right first.
-  const std::string nowhere = quoted(name.database) + "." + quoted("syncflow_" + random_uuid());
+  const std::string nowhere = quoted_name(name.database) + "." + quoted_name("syncflow_" + random_uuid());
   try {
     if (is_denied(session, "CREATE TABLE " + table + " LIKE " + nowhere, "CREATE"))
       missing.emplace_back("CREATE");
@@ -135,7 +135,7 @@ void check_creation_rights(Session& session, const TableName& name, const Destin
   for (const std::string& right : needed_rights(spec))
     if (is_denied(session, statement_for(right, table, spec), right)) missing.push_back(right);
   if (missing.empty()) return;
-  const std::string advice = grant(session, missing, quoted(name.database) + ".*");
+  const std::string advice = grant(session, missing, quoted_name(name.database) + ".*");
   throw Error(ErrorKind::forbidden,
               missing.front() == "CREATE"
                   ? fmt::format("no right to create table {} on {}: {}, or make it by hand", name.table,
@@ -146,7 +146,7 @@ void check_creation_rights(Session& session, const TableName& name, const Destin
 
 Error creation_error(Session& session, const TableName& name, const DestinationSpec& spec,
                      const Error& error) {
-  const std::string table = quoted(name.database) + "." + quoted(name.table);
+  const std::string table = quoted_name(name.database) + "." + quoted_name(name.table);
   std::vector<std::string> rights = needed_rights(spec);
   if (session.last_error().code == ER_TABLE_EXISTS_ERROR)
     return {ErrorKind::forbidden,

@@ -7,10 +7,10 @@ namespace {
 
 std::string advice_for(const libpq::ServerError& refused, const libpq::Session& session,
                        const TableName& table, std::string_view rights) {
-  const std::string role = libpq::quoted(session.target().user);
+  const std::string role = libpq::quoted_name(session.target().user);
   if (refused.is("42501"))
-    return fmt::format("GRANT USAGE ON SCHEMA {} TO {}; GRANT {} ON {} TO {}", libpq::quoted(table.schema),
-                       role, rights, table.quoted(), role);
+    return fmt::format("GRANT USAGE ON SCHEMA {} TO {}; GRANT {} ON {} TO {}",
+                       libpq::quoted_name(table.schema), role, rights, table.quoted(), role);
   if (refused.is("42P01")) return "the table is gone: make it again, or correct the sync";
   if (refused.is("42703")) return "a column is gone: make it again, or take it out of the sync's fields";
   if (refused.is("42804") || refused.is("42846"))

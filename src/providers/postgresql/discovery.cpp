@@ -19,15 +19,10 @@ using sql::pg::Form;
 
 constexpr int kOldestVersion = 130000;
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 /// How well a name says "last modified"; 0: not at all. A field that is set once, when the row is made,
 /// must never be taken: changes would go unseen.
 int name_rank(const std::string& name) {
-  const std::string text = lower(name);
+  const std::string text = ascii_lower(name);
   for (const char* best : {"updated_at", "modified_at", "last_modified", "lastmodified", "last_updated",
                            "updatedat", "modifiedat"})
     if (text == best) return 3;
@@ -118,7 +113,8 @@ void say_what_is_seen(libpq::Session& session, const std::string& role, Access& 
       "a transaction that is open for long makes what came since be read again at each look, and beside a "
       "first load everything";
   if (!session.execute("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')").boolean(0, 0))
-    access.warnings.push_back(fmt::format("{}: GRANT pg_read_all_stats TO {}", cost, libpq::quoted(role)));
+    access.warnings.push_back(
+        fmt::format("{}: GRANT pg_read_all_stats TO {}", cost, libpq::quoted_name(role)));
   else
     access.warnings.push_back(fmt::format(
         "{}: some transaction is prepared for a two-phase commit, or track_activities is off", cost));
@@ -142,7 +138,7 @@ void say_what_can_be_written(libpq::Session& session, const std::string& role, c
   if (!rights.boolean(0, 0))
     access.warnings.push_back(fmt::format(
         "no right to make temporary tables, which writing needs: GRANT TEMPORARY ON DATABASE {} TO {}",
-        libpq::quoted(settings.target.database), libpq::quoted(role)));
+        libpq::quoted_name(settings.target.database), libpq::quoted_name(role)));
   if (!rights.boolean(0, 1)) access.warnings.push_back(fmt::format("there is no schema {}", settings.schema));
   else if (rights.boolean(0, 2))
     access.can.push_back(fmt::format("create tables in schema {}", settings.schema));
@@ -150,7 +146,7 @@ void say_what_can_be_written(libpq::Session& session, const std::string& role, c
     access.warnings.push_back(
         fmt::format("no right to create tables in schema {}: GRANT CREATE ON SCHEMA {} TO {}, or make "
                     "destination tables by hand",
-                    settings.schema, libpq::quoted(settings.schema), libpq::quoted(role)));
+                    settings.schema, libpq::quoted_name(settings.schema), libpq::quoted_name(role)));
   if (rights.string(0, 4) == "SQL_ASCII")
     access.warnings.push_back(
         "the database's encoding is SQL_ASCII: texts that are not UTF-8 are refused row by row");

@@ -26,7 +26,7 @@ std::string hashed(const ReadColumn& column) {
   if (!hashed)
     throw Error(ErrorKind::bug,
                 fmt::format("field {} was to be hashed, which its type does not allow", column.field.name));
-  return filled(hashed->expression, libpq::quoted(column.column.name));
+  return filled(hashed->expression, libpq::quoted_name(column.column.name));
 }
 
 /// The cells as one array of one element: that is what there is a hash function for.

@@ -12,7 +12,7 @@ namespace {
 using sql::RowQuery;
 using sql::pg::Form;
 
-std::string name_of(const ReadColumn& column) { return libpq::quoted(column.column.name); }
+std::string name_of(const ReadColumn& column) { return libpq::quoted_name(column.column.name); }
 
 /// The column so that its order is that of `compare(Value, Value)`: texts by their bytes.
 std::string canonical_operand(const ReadColumn& column) {
@@ -76,7 +76,7 @@ class Statement {
     if (query_.above) all.push_back(above_pair());
     if (query_.key_above) all.push_back(key_above());
     if (!query_.keys.empty()) all.push_back(among_keys());
-    if (!query_.null_field.empty()) all.push_back(libpq::quoted(query_.null_field) + " IS NULL");
+    if (!query_.null_field.empty()) all.push_back(libpq::quoted_name(query_.null_field) + " IS NULL");
     if (query_.ranges.bits > 0) all.push_back(in_ranges());
     return all;
   }

@@ -86,12 +86,6 @@ void take_url(const std::string& text, Settings& settings) {
   take_query(url.query, settings);
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return text;
-}
-
 /// The server has the last word on names of zones, and takes them in any case; what this machine's list, which is made
 /// from the same one, does not have is a slip. Names with digits may be rules of their own: `EST5EDT`.
 void check_zone_name(const std::string& name) {
@@ -106,7 +100,7 @@ void check_zone_name(const std::string& name) {
   for (const auto& file : std::filesystem::recursive_directory_iterator(zones, unreadable))
     names.push_back(file.path().lexically_relative(zones).string());
   for (const std::string& known : names)
-    if (lower(known) == lower(name)) return;
+    if (ascii_lower(known) == ascii_lower(name)) return;
   const std::string near = nearest(name, names);
   throw Error(ErrorKind::bad_config,
               fmt::format("timezone \"{}\" is none: write UTC, +02:00 or a name as Europe/Berlin{}",

@@ -40,7 +40,7 @@ struct TableName {
 
   std::string text() const { return schema + "." + table; }
   /// `"public"."orders"`, for statements.
-  std::string quoted() const { return libpq::quoted(schema) + "." + libpq::quoted(table); }
+  std::string quoted() const { return libpq::quoted_name(schema) + "." + libpq::quoted_name(table); }
   bool operator==(const TableName&) const = default;
 };
 /// Throws Error(bad_config).

@@ -25,7 +25,7 @@ constexpr std::int64_t kLastInstant = 253'402'300'799'999'999;   // 9999-12-31T2
 constexpr auto kWidestOffset = 14h;
 
 /// How many of the newest rows tell how the others are spelled.
-constexpr int kSamples = 100;
+constexpr int kCursorSamples = 100;
 
 std::string instant_text(std::int64_t utc, unsigned nanoseconds) {
   utc = std::clamp(utc, kFirstInstant, kLastInstant);
@@ -125,8 +125,8 @@ void install_functions(Database& database, std::chrono::minutes naive_offset) {
 
 CursorColumn::CursorColumn(Database& database, const Table& table, std::size_t column,
                            std::chrono::minutes naive_offset)
-    : table_("main." + quoted(table.name)),
-      name_(quoted(table.columns[column].name)),
+    : table_("main." + quoted_name(table.name)),
+      name_(quoted_name(table.columns[column].name)),
       type_(table.columns[column].type),
       kind_(kind_of(table, table.columns[column])),
       naive_offset_(naive_offset) {
@@ -154,7 +154,7 @@ void CursorColumn::look_at_newest(Database& database, const std::string& field, 
   Sql newest("SELECT " + name_ + " FROM " + table_);
   newest.add(" WHERE " + field + " >= ?", Stored::text(kLowest))
       .add(" AND " + field + " < ?", Stored::text(kBeyond));
-  newest.add(fmt::format(" ORDER BY {} DESC LIMIT {}", by, kSamples));
+  newest.add(fmt::format(" ORDER BY {} DESC LIMIT {}", by, kCursorSamples));
   Statement samples = newest.prepare(database);
   while (samples.step()) look_at(stored_at(samples, 0));
 }

@@ -21,7 +21,7 @@ namespace {
 constexpr std::int64_t kCountedRows = 100'000;
 
 /// Rows that are looked at to see what a column really holds.
-constexpr int kSamples = 200;
+constexpr int kStatedSamples = 200;
 
 /// "lastModifiedAt" and "last_modified_at" -> "lastmodifiedat".
 std::string bare(std::string_view name) {
@@ -51,10 +51,10 @@ int modified_rank(std::string_view name) {
 /// Calls `look` with values of a column that are not NULL; each is valid during its call.
 template <typename Look>
 void each_sample(Database& database, const Table& table, std::size_t column, Look look) {
-  const std::string name = quoted(table.columns[column].name);
+  const std::string name = quoted_name(table.columns[column].name);
   Statement rows = database.prepare(
       fmt::format("SELECT {0} FROM (SELECT {0} FROM main.{1} LIMIT {2}) WHERE {0} IS NOT NULL", name,
-                  quoted(table.name), kSamples));
+                  quoted_name(table.name), kStatedSamples));
   while (rows.step()) look(stored_at(rows, 0));
 }
 
@@ -127,7 +127,7 @@ long analyzed_rows(Database& database, const Table& table) {
 }
 
 long row_estimate(Database& database, const Table& table) {
-  const std::string from = " FROM main." + quoted(table.name);
+  const std::string from = " FROM main." + quoted_name(table.name);
   Statement counted =
       database.prepare(fmt::format("SELECT count(*) FROM (SELECT 1{} LIMIT {})", from, kCountedRows + 1));
   counted.step();

@@ -15,7 +15,7 @@ bool is_calendar(Type type) {
 }
 
 /// The first rows may be UUIDs of digits alone, which are in no case.
-constexpr int kSamples = 100;
+constexpr int kKeySamples = 100;
 
 bool tells_case(const Stored& sample, const ColumnType& type) {
   return type.canonical == Type::uuid && sample.bytes.find_first_of("ABCDEFabcdef") != std::string_view::npos;
@@ -39,9 +39,9 @@ KeyColumns::KeyColumns(Database& database, const Table& table, const std::vector
     Part part{column.name, column.type, column.collation, {}};
     part.spelling.offset = naive_offset;
     parts_.push_back(std::move(part));
-    names.push_back(quoted(column.name));
+    names.push_back(quoted_name(column.name));
   }
-  const std::string from = " FROM main." + quoted(table.name);
+  const std::string from = " FROM main." + quoted_name(table.name);
   // An index leads with the first part: one look. A NULL in another part is met, and refused, when its row is read.
   if (!columns.empty() && !table.columns[columns[0]].not_null &&
       database.prepare("SELECT 1" + from + " WHERE " + names[0] + " IS NULL LIMIT 1").step())
@@ -50,7 +50,7 @@ KeyColumns::KeyColumns(Database& database, const Table& table, const std::vector
         fmt::format("table {} has rows whose key ({}) is NULL, which SQLite allows: give them a value",
                     table.name, list()));
   Statement samples =
-      database.prepare(fmt::format("SELECT {}{} LIMIT {}", join(names, ", "), from, kSamples));
+      database.prepare(fmt::format("SELECT {}{} LIMIT {}", join(names, ", "), from, kKeySamples));
   for (bool first = true; samples.step(); first = false)
     for (std::size_t i = 0; i < parts_.size(); ++i) {
       const Stored sample = stored_at(samples, static_cast<int>(i));
@@ -62,7 +62,7 @@ KeyColumns::KeyColumns(Database& database, const Table& table, const std::vector
 std::vector<std::string> KeyColumns::names(bool canonical, const std::string& prefix) const {
   std::vector<std::string> names;
   for (const Part& part : parts_) {
-    std::string name = prefix + quoted(part.name);
+    std::string name = prefix + quoted_name(part.name);
     const bool digits = part.type.canonical == Type::decimal && part.type.affinity == Affinity::text;
     if (canonical && digits) name += " COLLATE syncflow_decimal";
     // Said only where it matters: SQLite does not use an index for what is said.
@@ -83,7 +83,7 @@ std::string KeyColumns::list_backwards(bool canonical) const {
 std::string KeyColumns::equals(const std::string& prefix, const std::vector<std::string>& operands) const {
   std::vector<std::string> conditions;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    const std::string name = prefix + quoted(parts_[i].name);
+    const std::string name = prefix + quoted_name(parts_[i].name);
     conditions.push_back(name + " = " + operands[i]);
     if (parts_[i].collation != "BINARY") conditions.push_back(name + " = " + operands[i] + " COLLATE BINARY");
   }

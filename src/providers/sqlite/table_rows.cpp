@@ -29,7 +29,7 @@ std::vector<std::size_t> columns_at(const Table& table, const std::vector<std::s
 
 TableRows::TableRows(Database& database, const Table& table, const SourceSpec& spec,
                      std::chrono::minutes naive_offset)
-    : table_("main." + quoted(table.name)) {
+    : table_("main." + quoted_name(table.name)) {
   spelling_.offset = naive_offset;
   const std::vector<std::size_t> key =
       spec.key.empty() ? table.natural_key() : columns_at(table, spec.key, "key");
@@ -55,7 +55,7 @@ void TableRows::choose_fields(const Table& table, const SourceSpec& spec,
   schema->table = table.name;
   for (const std::size_t column : wanted) {
     schema->fields.push_back(table.field(column));
-    cells_.push_back({quoted(table.columns[column].name), table.columns[column].type, -1});
+    cells_.push_back({quoted_name(table.columns[column].name), table.columns[column].type, -1});
   }
   for (std::size_t part = 0; part < key.size(); ++part) {
     const auto at = std::find(wanted.begin(), wanted.end(), key[part]) - wanted.begin();
@@ -93,7 +93,7 @@ Sql TableRows::where(const sql::RowQuery& query, Sql where) const {
     }
     where.add(")");
   }
-  if (!query.null_field.empty()) where.also().add(quoted(query.null_field) + " IS NULL");
+  if (!query.null_field.empty()) where.also().add(quoted_name(query.null_field) + " IS NULL");
   return where;
 }
 

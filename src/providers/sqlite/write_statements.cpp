@@ -44,7 +44,7 @@ std::string WriteStatements::key_condition() const {
   for (std::size_t i = 0; i < target_.key.size(); ++i) {
     const std::string equation =
         fmt::format("{} = ?{} COLLATE ", target_.columns[target_.key[i]].name, i + 2);
-    conditions.push_back(equation + quoted(target_.key_folds[i]));
+    conditions.push_back(equation + quoted_name(target_.key_folds[i]));
     if (target_.key_folds[i] != "BINARY") conditions.push_back(equation + "BINARY");
   }
   return join(conditions, " AND ");
@@ -55,7 +55,7 @@ std::string WriteStatements::fold_condition() const {
   for (std::size_t i = 0; i < target_.key.size(); ++i) {
     const std::string equation =
         fmt::format("{} = ?{} COLLATE ", target_.columns[target_.key[i]].name, i + 2);
-    folded.push_back(equation + quoted(target_.key_folds[i]));
+    folded.push_back(equation + quoted_name(target_.key_folds[i]));
     exact.push_back(equation + "BINARY");
   }
   return fmt::format("{} AND NOT ({})", join(folded, " AND "), join(exact, " AND "));
@@ -100,7 +100,7 @@ std::string WriteStatements::upsert_sql(const Cells& cells) const {
     const WriteTarget::Column& part = target_.columns[target_.key[i]];
     conflict.push_back(part.name + (target_.key_folds[i] == part.collation
                                         ? ""
-                                        : " COLLATE " + quoted(target_.key_folds[i])));
+                                        : " COLLATE " + quoted_name(target_.key_folds[i])));
   }
   for (std::size_t i = 0; i < cells.size(); ++i) {
     if (!cells[i] || target_.is_key(i)) continue;

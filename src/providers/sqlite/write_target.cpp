@@ -35,7 +35,7 @@ std::string own_field(const DestinationSpec& spec, const Table& table, const std
   const std::size_t index =
       column_for(table, field,
                  fmt::format("add it (ALTER TABLE {} ADD COLUMN {} TIMESTAMPTZ), or name another under {}",
-                             quoted(table.name), quoted(field), option));
+                             quoted_name(table.name), quoted_name(field), option));
   const Column& column = table.columns[index];
   const Type type = column.type.canonical;
   if (column.generated || (type != Type::timestamp && type != Type::timestamp_tz && type != Type::text))
@@ -44,7 +44,7 @@ std::string own_field(const DestinationSpec& spec, const Table& table, const std
         fmt::format("destination table {}: field {}, named under {}, is declared {} and cannot hold an "
                     "instant: declare it TIMESTAMPTZ",
                     table.name, column.name, option, column.declared));
-  return quoted(column.name);
+  return quoted_name(column.name);
 }
 
 /// The unique index on exactly these columns, as collations in the order of the key; a primary key that is the
@@ -83,13 +83,14 @@ void match_key(const DestinationSpec& spec, const Table& table, const std::vecto
   const auto collations = unique_index_on(table, key);
   if (!collations) {
     std::vector<std::string> names;
-    for (const std::string& name : key_names(spec.incoming)) names.push_back(quoted(name));
+    for (const std::string& name : key_names(spec.incoming)) names.push_back(quoted_name(name));
     throw Error(
         ErrorKind::bad_config,
         fmt::format("destination table {} has no unique index on exactly the key ({}), NOT NULL: declare "
                     "these columns NOT NULL "
                     "and CREATE UNIQUE INDEX ON {} ({}), or choose another key",
-                    table.name, join(key_names(spec.incoming), ", "), quoted(table.name), join(names, ", ")));
+                    table.name, join(key_names(spec.incoming), ", "), quoted_name(table.name),
+                    join(names, ", ")));
   }
   target.key_folds = *collations;
 }
@@ -121,20 +122,20 @@ std::string create_statement(const DestinationSpec& spec) {
   for (std::size_t i = 0; i < incoming.fields.size(); ++i) {
     const Field& field = incoming.fields[i];
     const bool in_key = std::find(incoming.key.begin(), incoming.key.end(), i) != incoming.key.end();
-    parts.push_back(fmt::format("{} {}{}", quoted(field.name), declared_type(field, incoming.provider),
+    parts.push_back(fmt::format("{} {}{}", quoted_name(field.name), declared_type(field, incoming.provider),
                                 in_key ? " NOT NULL" : ""));
   }
-  if (!spec.stamp.empty()) parts.push_back(quoted(spec.stamp) + " TIMESTAMPTZ");
-  if (spec.deletes == Deletes::soft) parts.push_back(quoted(spec.soft_delete) + " TIMESTAMPTZ");
-  for (const std::string& name : key_names(incoming)) key.push_back(quoted(name));
+  if (!spec.stamp.empty()) parts.push_back(quoted_name(spec.stamp) + " TIMESTAMPTZ");
+  if (spec.deletes == Deletes::soft) parts.push_back(quoted_name(spec.soft_delete) + " TIMESTAMPTZ");
+  for (const std::string& name : key_names(incoming)) key.push_back(quoted_name(name));
   if (!key.empty()) parts.push_back("PRIMARY KEY (" + join(key, ", ") + ")");
-  return fmt::format("CREATE TABLE {} (\n  {}\n)", quoted(spec.table), join(parts, ",\n  "));
+  return fmt::format("CREATE TABLE {} (\n  {}\n)", quoted_name(spec.table), join(parts, ",\n  "));
 }
 
 WriteTarget match_target(const DestinationSpec& spec, const Table& table,
                          std::vector<std::string>& warnings) {
   WriteTarget target;
-  target.table = "main." + quoted(table.name);
+  target.table = "main." + quoted_name(table.name);
   target.has_triggers = !table.triggers.empty();
   std::vector<std::size_t> columns;
   for (const Field& field : spec.incoming.fields) {
@@ -150,7 +151,7 @@ WriteTarget match_target(const DestinationSpec& spec, const Table& table,
       throw Error(ErrorKind::bad_config,
                   fmt::format("destination table {}: field {} is mapped twice", table.name, column.name));
     columns.push_back(index);
-    target.columns.push_back({quoted(column.name), column.type, field.name, column.collation});
+    target.columns.push_back({quoted_name(column.name), column.type, field.name, column.collation});
     warn_of_types(field, column, warnings);
   }
   match_key(spec, table, columns, target);
@@ -160,7 +161,7 @@ WriteTarget match_target(const DestinationSpec& spec, const Table& table,
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const Column& column = table.columns[i];
     const bool ours = std::find(columns.begin(), columns.end(), i) != columns.end() ||
-                      quoted(column.name) == target.stamp || quoted(column.name) == target.mark;
+                      quoted_name(column.name) == target.stamp || quoted_name(column.name) == target.mark;
     if (ours || column.generated) continue;
     target.has_other_columns = true;
     const bool is_rowid = table.rowid_is_key && table.primary_key[0] == i;
