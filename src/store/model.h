@@ -206,6 +206,8 @@ struct BatchCommit {
   bool clear_all_rows = false;              ///< a first load begins: forgets row states and quarantine first
   Figures figures;                          ///< added to the run's
 };
+/// Throws Error(bug) unless its figures add up.
+void check_sum(const BatchCommit& commit);
 
 std::string_view name_of(SyncStatus status);
 std::string_view name_of(JobStatus status);

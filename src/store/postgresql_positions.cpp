@@ -10,16 +10,6 @@ namespace {
 constexpr int kRowsPerRead = 5000;
 constexpr int kForgottenAtOnce = 5000;
 
-void check_sum(const std::string& mapping, const Figures& figures) {
-  if (figures.add_up()) return;
-  throw Error(
-      ErrorKind::bug,
-      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
-                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
-                  mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
-                  figures.filtered, figures.collapsed, figures.quarantined));
-}
-
 void add_state(Call& call, const MappingState& state) {
   call.bytes(state.position.token)
       .text(state.fingerprint_data)
@@ -141,7 +131,7 @@ void PostgresqlStore::each_row(const std::string& sync_id, const std::string& ma
 }
 
 void PostgresqlStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
-  check_sum(commit.mapping, commit.figures);
+  check_sum(commit);
   for (const char* name : {"store.position", "store.rows", "store.quarantine"}) failpoint(name);
   static const std::string sql = fmt::format("SELECT syncflow_commit({})", parameters(39));
   Call call(sql);

@@ -12,16 +12,6 @@ namespace {
 constexpr int kRowsPerRead = 1000;
 constexpr std::int64_t kForgottenAtOnce = 5000;
 
-void check_sum(const std::string& mapping, const Figures& figures) {
-  if (figures.add_up()) return;
-  throw Error(
-      ErrorKind::bug,
-      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
-                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
-                  mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
-                  figures.filtered, figures.collapsed, figures.quarantined));
-}
-
 std::int64_t save_state(Connection& connection, const std::string& sync_id, const std::string& mapping,
                         const MappingState& state) {
   Query query(
@@ -218,7 +208,7 @@ std::vector<bool> SqliteStore::has_keys(const std::string& sync_id, const std::s
 }
 
 void SqliteStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
-  check_sum(commit.mapping, commit.figures);
+  check_sum(commit);
   write([&](Connection& connection) {
     const Time now = clock_.now();
     require_lease(connection, lease, now);
