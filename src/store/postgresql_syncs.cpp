@@ -2,9 +2,8 @@
 
 #include <map>
 
-#include "core/batch.h"
-#include "core/text.h"
 #include "core/uuid.h"
+#include "store/page_cursor.h"
 #include "store/postgresql_store.h"
 
 namespace syncflow::postgresql_store {
@@ -41,12 +40,7 @@ void PostgresqlStore::apply_syncs(const std::vector<Sync>& from_file) {
 }
 
 Listed<Sync> PostgresqlStore::list_syncs(const Page& page) {
-  // By (name, id): the cursor is where the page before ended.
-  Key after{{"", ""}};
-  if (!page.cursor.empty()) after = Key::from_json(from_hex(page.cursor));
-  if (after.parts.size() != 2)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
+  const Key after = sync_behind(page);
   const std::size_t limit = std::max<std::size_t>(page.limit, 1);
   Call call(
       fmt::format("SELECT * FROM syncflow_syncs WHERE (name, id) > ($1, $2) {} ORDER BY name, id LIMIT $3",
@@ -57,7 +51,7 @@ Listed<Sync> PostgresqlStore::list_syncs(const Page& page) {
   listed.items = syncs(call);
   if (listed.items.size() > limit) {
     listed.items.pop_back();
-    listed.next = to_hex(Key{{listed.items.back().name, listed.items.back().id}}.to_json());
+    listed.next = cursor_behind(listed.items.back());
   }
   return listed;
 }
