@@ -51,32 +51,15 @@ std::optional<Job> PostgresqlStore::find_job(const std::string& id) {
 }
 
 std::optional<Job> PostgresqlStore::retry_job(const std::string& id) {
-  const auto before = find_job(id);
-  if (!before) return std::nullopt;
-  Call call("SELECT * FROM syncflow_retry_job($1, $2, $3)");
-  now(call.text(id).number(kPersonPriority));
-  const libpq::Rows rows = run(call);
-  if (rows.size() > 0) {
-    wake_waiters();
-    return read_job(rows, 0, 0);
-  }
-  // The first try happened, and its answer was lost.
-  if (call.tried() && before->status == JobStatus::failed) return find_job(id);
-  return std::nullopt;
+  Call call("SELECT * FROM syncflow_retry_once($1, $2, $3, $4)");
+  const auto retried = one_job(now(call.id(random_uuid()).text(id).number(kPersonPriority)));
+  if (retried) wake_waiters();
+  return retried;
 }
 
 std::optional<Job> PostgresqlStore::cancel_job(const std::string& id) {
-  const auto before = find_job(id);
-  if (!before) return std::nullopt;
-  Call call("SELECT * FROM syncflow_cancel_job($1, $2)");
-  now(call.text(id));
-  const libpq::Rows rows = run(call);
-  if (rows.size() > 0) return read_job(rows, 0, 0);
-  const bool was_open = before->status == JobStatus::pending || before->status == JobStatus::processing;
-  if (!call.tried() || !was_open) return std::nullopt;
-  auto cancelled = find_job(id);
-  if (cancelled && cancelled->error.starts_with("cancelled: ")) return cancelled;
-  return std::nullopt;
+  Call call("SELECT * FROM syncflow_cancel_once($1, $2, $3)");
+  return one_job(now(call.id(random_uuid()).text(id)));
 }
 
 std::size_t PostgresqlStore::pending_jobs() {

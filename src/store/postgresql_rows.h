@@ -48,7 +48,6 @@ class Call {
 
   const std::string& sql() const { return sql_; }
   const libpq::Parameters& parameters() const { return parameters_; }
-  bool tried() const { return tried_; }
   void try_again(bool tells);
 
  private:

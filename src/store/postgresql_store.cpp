@@ -88,6 +88,8 @@ bool PostgresqlStore::sweep(Duration age) {
     std::int64_t deleted = kSweptAtOnce;
     while (deleted == kSweptAtOnce) deleted = run(Call(sql).time(before).number(kSweptAtOnce)).integer(0, 0);
   }
+  // Long after the last try of any of them.
+  run(Call("DELETE FROM syncflow_calls WHERE done_at < now() - interval '1 day'"));
   const libpq::Rows deleted = run(
       Call("SELECT id FROM sync_mappings WHERE sync_id IS NULL ORDER BY id LIMIT $1").number(kSweptAtOnce));
   int steps = kSweepSteps;

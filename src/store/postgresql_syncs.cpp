@@ -155,25 +155,15 @@ void PostgresqlStore::set_hold(const std::string& sync_id, const Hold& hold) {
 }
 
 bool PostgresqlStore::lift_hold(const std::string& sync_id) {
-  Call call(
-      "WITH held AS (SELECT sync_id, hold_kind FROM sync_state WHERE sync_id = $1 AND hold_kind IS NOT NULL "
-      "FOR NO KEY UPDATE), "
-      "passes AS (UPDATE sync_mappings m SET brake = 2 FROM held WHERE m.sync_id = held.sync_id AND "
-      "held.hold_kind = 'brake' AND m.brake = 1), "
-      "lifted AS (UPDATE sync_state t SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, "
-      "next_run_at = NULL, looked_at_until = NULL FROM held WHERE t.sync_id = held.sync_id RETURNING "
-      "t.sync_id) "
-      "SELECT pg_notify(syncflow_channel(), '') FROM lifted");
-  call.id(sync_id);
-  const bool lifted = run(call).size() > 0 || call.tried();
+  Call call("SELECT syncflow_lift_hold_once($1, $2)");
+  const bool lifted = run(call.id(random_uuid()).id(sync_id)).boolean(0, 0);
   if (lifted) wake_waiters();
   return lifted;
 }
 
 bool PostgresqlStore::forget_sync(const std::string& sync_id) {
-  Call call("SELECT syncflow_forget_sync($1)");
-  call.id(sync_id);
-  return run(call).boolean(0, 0) || call.tried();
+  Call call("SELECT syncflow_forget_once($1, $2)");
+  return run(call.id(random_uuid()).id(sync_id)).boolean(0, 0);
 }
 
 void PostgresqlStore::reset_sync(const std::string& sync_id) {
