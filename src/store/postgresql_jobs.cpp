@@ -18,10 +18,6 @@ std::string_view word_for(Outcome::Kind kind) {
   throw Error(ErrorKind::bug, "an outcome without a word");
 }
 
-Call& add_lease(Call& call, const Lease& lease) {
-  return call.id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
-}
-
 Call& add_ids(Call& call, const std::vector<std::string>& ids) {
   return call.array(ids, [](std::string& out, const std::string& id) { append_id(out, id); });
 }
@@ -103,7 +99,7 @@ std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& on
 
 bool PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
   Call call("SELECT syncflow_heartbeat($1, $2, $3, $4, $5, $6)");
-  return run(heartbeats_, now(add_lease(call, lease).duration(time)), Retry::plain).boolean(0, 0);
+  return run(heartbeats_, now(call.lease(lease).duration(time)), Retry::plain).boolean(0, 0);
 }
 
 bool PostgresqlStore::is_to_end(const Lease& lease) {
@@ -120,11 +116,7 @@ void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {
       outcome.yields
           ? "SELECT syncflow_finish_yielded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
           : "SELECT syncflow_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
-  add_lease(call, lease)
-      .id(random_uuid())
-      .text(word_for(outcome.kind))
-      .text(outcome.error)
-      .duration(outcome.wait);
+  call.lease(lease).id(random_uuid()).text(word_for(outcome.kind)).text(outcome.error).duration(outcome.wait);
   call.text(outcome.strategy).text(to_json(outcome.tables));
   if (outcome.hold) call.text(outcome.hold->kind).text(outcome.hold->reason).time(outcome.hold->since);
   else call.null().null().null();

@@ -135,12 +135,7 @@ void PostgresqlStore::commit_batch(const Lease& lease, const BatchCommit& commit
   for (const char* name : {"store.position", "store.rows", "store.quarantine"}) failpoint(name);
   static const std::string sql = fmt::format("SELECT syncflow_commit({})", parameters(39));
   Call call(sql);
-  call.id(lease.sync_id)
-      .id(lease.run_id)
-      .text(lease.owner)
-      .number(lease.epoch)
-      .id(random_uuid())
-      .text(commit.mapping);
+  call.lease(lease).id(random_uuid()).text(commit.mapping);
   add_state(call, commit.state);
   add_rows(call, commit);
   add_quarantine(call, commit);
@@ -172,12 +167,7 @@ bool PostgresqlStore::commit_look(const std::string& sync_id, const std::string&
 
 bool PostgresqlStore::forget_mappings_but(const Lease& lease, const std::vector<std::string>& mappings) {
   Call call("SELECT syncflow_forget_mappings_but($1, $2, $3, $4, $5, $6, $7)");
-  call.id(lease.sync_id)
-      .id(lease.run_id)
-      .text(lease.owner)
-      .number(lease.epoch)
-      .array(mappings, append_text)
-      .number(kForgottenAtOnce);
+  call.lease(lease).array(mappings, append_text).number(kForgottenAtOnce);
   return run(now(call)).boolean(0, 0);
 }
 

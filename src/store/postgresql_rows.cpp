@@ -50,6 +50,10 @@ Call& Call::id(std::string_view id) {
   return *this;
 }
 
+Call& Call::lease(const Lease& lease) {
+  return id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
+}
+
 Call& Call::number(std::int64_t number) {
   parameters_.emplace_back(std::to_string(number));
   return *this;

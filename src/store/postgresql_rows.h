@@ -25,6 +25,8 @@ class Call {
   Call& null();
   /// Ids are in lower case in the store.
   Call& id(std::string_view id);
+  /// Four parameters: sync, run, owner and epoch.
+  Call& lease(const Lease& lease);
   Call& number(std::int64_t number);
   Call& boolean(bool value);
   Call& time(Time time);

@@ -172,8 +172,7 @@ void PostgresqlStore::reset_sync(const std::string& sync_id) {
 
 void PostgresqlStore::reset_sync(const Lease& lease) {
   Call call("SELECT syncflow_reset_held_sync($1, $2, $3, $4, $5)");
-  call.id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
-  run(now(call));
+  run(now(call.lease(lease)));
 }
 
 }  // namespace syncflow::postgresql_store
