@@ -135,6 +135,11 @@ RowHash read_hash(const libpq::Rows& rows, int row, int column) {
   return hash;
 }
 
+std::optional<RowHash> read_optional_hash(const libpq::Rows& rows, int row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return read_hash(rows, row, column);
+}
+
 Sync read_sync(const libpq::Rows& rows, int row, int first) {
   const auto text = [&](int column) { return rows.string(row, first + column); };
   Sync sync;

@@ -71,6 +71,7 @@ Time read_time(const libpq::Rows& rows, int row, int column);
 std::optional<Time> read_optional_time(const libpq::Rows& rows, int row, int column);
 std::string read_bytes(const libpq::Rows& rows, int row, int column);
 RowHash read_hash(const libpq::Rows& rows, int row, int column);
+std::optional<RowHash> read_optional_hash(const libpq::Rows& rows, int row, int column);
 /// Of the columns of the view syncflow_syncs, from `first` on.
 Sync read_sync(const libpq::Rows& rows, int row, int first);
 inline constexpr int kSyncColumns = 17;

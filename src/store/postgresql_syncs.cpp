@@ -166,13 +166,4 @@ bool PostgresqlStore::forget_sync(const std::string& sync_id) {
   return run(call.id(random_uuid()).id(sync_id)).boolean(0, 0);
 }
 
-void PostgresqlStore::reset_sync(const std::string& sync_id) {
-  run(Call("SELECT syncflow_reset_sync($1)").id(sync_id));
-}
-
-void PostgresqlStore::reset_sync(const Lease& lease) {
-  Call call("SELECT syncflow_reset_held_sync($1, $2, $3, $4, $5)");
-  run(now(call.lease(lease)));
-}
-
 }  // namespace syncflow::postgresql_store
