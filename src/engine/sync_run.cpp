@@ -56,7 +56,7 @@ class SyncRun {
 
   /// Throws the first failure once all mappings have had their turn.
   void run() {
-    if (claim_.sync.starts_over) parts_.store.reset_sync(claim_.lease);
+    if (claim_.sync.starts_over) parts_.store.reset_sync(claim_.lease, lease_.stop_token());
     const SessionPools::Turn turn =
         parts_.sessions->take_turn(parts_.connection_at(definition_.source),
                                    parts_.connection_at(definition_.destination), lease_.stop_token());

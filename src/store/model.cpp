@@ -54,6 +54,17 @@ Figures& Figures::operator+=(const Figures& more) {
   return *this;
 }
 
+void check_sum(const BatchCommit& commit) {
+  const Figures& figures = commit.figures;
+  if (figures.add_up()) return;
+  throw Error(
+      ErrorKind::bug,
+      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
+                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
+                  commit.mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
+                  figures.filtered, figures.collapsed, figures.quarantined));
+}
+
 std::string_view name_of(SyncStatus status) { return find_name(kSyncStatuses, status); }
 std::string_view name_of(JobStatus status) { return find_name(kJobStatuses, status); }
 std::string_view name_of(Trigger trigger) { return find_name(kTriggers, trigger); }

@@ -43,7 +43,8 @@ struct Sync {
   int failed_polls = 0;             ///< in a row
   std::string message;       ///< what a person should know: why the last look failed, else how changes are
                              ///< found and what is slow
-  bool starts_over = false;  ///< the next run is to load everything again
+  bool starts_over = false;  ///< the next run is to load everything again; until then nothing noted of its
+                             ///< rows counts as applied
 };
 
 /// What a look of the poller leaves to be noted about its sync.
@@ -206,6 +207,8 @@ struct BatchCommit {
   bool clear_all_rows = false;              ///< a first load begins: forgets row states and quarantine first
   Figures figures;                          ///< added to the run's
 };
+/// Throws Error(bug) unless its figures add up.
+void check_sum(const BatchCommit& commit);
 
 std::string_view name_of(SyncStatus status);
 std::string_view name_of(JobStatus status);

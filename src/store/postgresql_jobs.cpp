@@ -18,10 +18,6 @@ std::string_view word_for(Outcome::Kind kind) {
   throw Error(ErrorKind::bug, "an outcome without a word");
 }
 
-Call& add_lease(Call& call, const Lease& lease) {
-  return call.id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
-}
-
 Call& add_ids(Call& call, const std::vector<std::string>& ids) {
   return call.array(ids, [](std::string& out, const std::string& id) { append_id(out, id); });
 }
@@ -51,32 +47,15 @@ std::optional<Job> PostgresqlStore::find_job(const std::string& id) {
 }
 
 std::optional<Job> PostgresqlStore::retry_job(const std::string& id) {
-  const auto before = find_job(id);
-  if (!before) return std::nullopt;
-  Call call("SELECT * FROM syncflow_retry_job($1, $2, $3)");
-  now(call.text(id).number(kPersonPriority));
-  const libpq::Rows rows = run(call);
-  if (rows.size() > 0) {
-    wake_waiters();
-    return read_job(rows, 0, 0);
-  }
-  // The first try happened, and its answer was lost.
-  if (call.tried() && before->status == JobStatus::failed) return find_job(id);
-  return std::nullopt;
+  Call call("SELECT * FROM syncflow_retry_once($1, $2, $3, $4)");
+  const auto retried = one_job(now(call.id(random_uuid()).text(id).number(kPersonPriority)));
+  if (retried) wake_waiters();
+  return retried;
 }
 
 std::optional<Job> PostgresqlStore::cancel_job(const std::string& id) {
-  const auto before = find_job(id);
-  if (!before) return std::nullopt;
-  Call call("SELECT * FROM syncflow_cancel_job($1, $2)");
-  now(call.text(id));
-  const libpq::Rows rows = run(call);
-  if (rows.size() > 0) return read_job(rows, 0, 0);
-  const bool was_open = before->status == JobStatus::pending || before->status == JobStatus::processing;
-  if (!call.tried() || !was_open) return std::nullopt;
-  auto cancelled = find_job(id);
-  if (cancelled && cancelled->error.starts_with("cancelled: ")) return cancelled;
-  return std::nullopt;
+  Call call("SELECT * FROM syncflow_cancel_once($1, $2, $3)");
+  return one_job(now(call.id(random_uuid()).text(id)));
 }
 
 std::size_t PostgresqlStore::pending_jobs() {
@@ -120,7 +99,7 @@ std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& on
 
 bool PostgresqlStore::heartbeat(const Lease& lease, Duration time) {
   Call call("SELECT syncflow_heartbeat($1, $2, $3, $4, $5, $6)");
-  return run(heartbeats_, now(add_lease(call, lease).duration(time)), Retry::plain).boolean(0, 0);
+  return run(heartbeats_, now(call.lease(lease).duration(time)), Retry::plain).boolean(0, 0);
 }
 
 bool PostgresqlStore::is_to_end(const Lease& lease) {
@@ -137,11 +116,7 @@ void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {
       outcome.yields
           ? "SELECT syncflow_finish_yielded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
           : "SELECT syncflow_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
-  add_lease(call, lease)
-      .id(random_uuid())
-      .text(word_for(outcome.kind))
-      .text(outcome.error)
-      .duration(outcome.wait);
+  call.lease(lease).id(random_uuid()).text(word_for(outcome.kind)).text(outcome.error).duration(outcome.wait);
   call.text(outcome.strategy).text(to_json(outcome.tables));
   if (outcome.hold) call.text(outcome.hold->kind).text(outcome.hold->reason).time(outcome.hold->since);
   else call.null().null().null();

@@ -1,25 +1,11 @@
 #include <fmt/format.h>
 
-#include <charconv>
-#include <limits>
-
+#include "store/page_cursor.h"
 #include "store/postgresql_store.h"
 #include "store/table_reports.h"
 
 namespace syncflow::postgresql_store {
 namespace {
-
-/// The seq that a page's cursor stands for: the page's rows are below it.
-std::int64_t seq_below(const Page& page) {
-  if (page.cursor.empty()) return std::numeric_limits<std::int64_t>::max();
-  std::int64_t seq = 0;
-  const char* end = page.cursor.data() + page.cursor.size();
-  const auto [stopped, error] = std::from_chars(page.cursor.data(), end, seq);
-  if (error != std::errc() || stopped != end)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
-  return seq;
-}
 
 /// `sql` with the page's filters in place of {}; the limit is one row more than the page, to see whether there is a
 /// next.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -24,6 +25,19 @@ namespace syncflow::testkit {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// Lets others do something before a call is tried again.
+class ClockBetweenTries : public SystemClock {
+ public:
+  void before_next_try(std::function<void()> act) { act_ = std::move(act); }
+  bool sleep(Duration time, std::stop_token stop) override {
+    if (const auto act = std::exchange(act_, nullptr)) act();
+    return SystemClock::sleep(time, std::move(stop));
+  }
+
+ private:
+  std::function<void()> act_;
+};
 
 class LostAnswers : public ::testing::Test {
  protected:
@@ -68,9 +82,11 @@ class LostAnswers : public ::testing::Test {
   }
   std::int64_t read_by(const Claim& claim) { return store_->find_run(claim.lease.run_id)->figures.read; }
 
-  /// Does `call`, of which a parameter holds `mark`; its first answer does not pass.
+  /// Does `call`, of which a parameter holds `mark`; its first answer does not pass, and `meanwhile` comes before the
+  /// second try.
   template <typename Act>
-  auto losing_the_answer(const std::string& mark, Act call) {
+  auto losing_the_answer(const std::string& mark, Act call, std::function<void()> meanwhile = nullptr) {
+    clock_.before_next_try(std::move(meanwhile));
     proxy_->arm({.cut = Cut::reset, .way = Way::to_server, .pattern = mark, .at = Fault::At::answer});
     struct Fired {
       const CutProxy& proxy;
@@ -99,7 +115,7 @@ class LostAnswers : public ::testing::Test {
       if (std::chrono::steady_clock::now() > until) return ADD_FAILURE() << "not " << count << " tries wait";
   }
 
-  SystemClock clock_;
+  ClockBetweenTries clock_;
   std::unique_ptr<PostgresDatabase> database_;
   std::unique_ptr<CutProxy> proxy_;
   std::unique_ptr<Store> store_;
@@ -154,6 +170,64 @@ TEST_F(LostAnswers, OfALookTellThatThePositionMoved) {
   EXPECT_TRUE(losing_the_answer(
       "cut here", [&] { return store_->commit_look(claim.sync.id, "cut here", {"p1"}, {"p2"}); }));
   EXPECT_EQ(store_->find_mapping(claim.sync.id, "cut here")->position.token, "p2");
+}
+
+TEST_F(LostAnswers, OfAForgetLeaveASyncThatCameBackSince) {
+  const std::string id = sync("a").id;
+  const auto forget = [&] { return store_->forget_sync(id); };
+  EXPECT_TRUE(losing_the_answer(id, forget, [&] { store_->apply_syncs({sync("a"), sync("b")}); }));
+  EXPECT_TRUE(store_->find_sync(id));
+  EXPECT_TRUE(losing_the_answer(id, forget));
+  EXPECT_FALSE(store_->find_sync(id));
+  EXPECT_FALSE(losing_the_answer(id, forget)) << "there was none any more";
+}
+
+TEST_F(LostAnswers, OfALiftedHoldLeaveOneThatCameSince) {
+  const std::string id = sync("a").id;
+  const auto hold = [&](const char* kind) { store_->set_hold(id, {kind, "mend it", clock_.now()}); };
+  const auto lift = [&] { return store_->lift_hold(id); };
+  EXPECT_FALSE(losing_the_answer(id, lift)) << "there was none";
+  hold("forbidden");
+  EXPECT_TRUE(losing_the_answer(id, lift, [&] { hold("table_size"); }));
+  ASSERT_TRUE(store_->find_sync(id)->hold);
+  EXPECT_EQ(store_->find_sync(id)->hold->kind, "table_size");
+}
+
+TEST_F(LostAnswers, OfARetryLeaveAJobThatFailedSince) {
+  Claim claim = claim_of("a");
+  const std::string job = claim.jobs.front().id;
+  const auto retry = [&] { return store_->retry_job(job); };
+  EXPECT_FALSE(losing_the_answer(job, retry)) << "it is being done";
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::failed;
+  store_->finish(claim.lease, outcome);
+  const auto retried = losing_the_answer(job, retry, [&] {
+    claim = store_->claim("worker", 60s).value();
+    store_->finish(claim.lease, outcome);
+  });
+  EXPECT_EQ(claim.jobs.front().id, job);
+  EXPECT_TRUE(retried);
+  EXPECT_EQ(store_->find_job(job)->status, JobStatus::failed);
+}
+
+TEST_F(LostAnswers, OfACancelLeaveAJobThatWasRetriedSince) {
+  const std::string job = store_->enqueue(sync("a").id, Trigger::manual).job.id;
+  const auto cancel = [&] { return store_->cancel_job(job); };
+  EXPECT_TRUE(losing_the_answer(job, cancel, [&] { EXPECT_TRUE(store_->retry_job(job)); }));
+  EXPECT_EQ(store_->find_job(job)->status, JobStatus::pending);
+  EXPECT_TRUE(losing_the_answer(job, cancel));
+  EXPECT_EQ(store_->find_job(job)->status, JobStatus::failed);
+  EXPECT_FALSE(losing_the_answer(job, cancel)) << "it was over";
+}
+
+TEST_F(LostAnswers, OfWhatPeopleAskForThatIsStillAtWorkTellWhatItDid) {
+  const std::string id = sync("a").id;
+  const std::string job = store_->enqueue(id, Trigger::manual).job.id;
+  store_->set_hold(id, {"forbidden", "grant SELECT", clock_.now()});
+  cut_in_the_middle("a", [&] { EXPECT_TRUE(store_->lift_hold(id)); });
+  cut_in_the_middle("a", [&] { EXPECT_TRUE(store_->cancel_job(job)); });
+  cut_in_the_middle("a", [&] { EXPECT_TRUE(store_->retry_job(job)); });
+  cut_in_the_middle("a", [&] { EXPECT_TRUE(store_->forget_sync(id)); });
 }
 
 TEST_F(LostAnswers, OfACommitThatIsStillAtWorkCountItsFiguresOnce) {

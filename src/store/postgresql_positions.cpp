@@ -10,16 +10,6 @@ namespace {
 constexpr int kRowsPerRead = 5000;
 constexpr int kForgottenAtOnce = 5000;
 
-void check_sum(const std::string& mapping, const Figures& figures) {
-  if (figures.add_up()) return;
-  throw Error(
-      ErrorKind::bug,
-      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
-                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
-                  mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
-                  figures.filtered, figures.collapsed, figures.quarantined));
-}
-
 void add_state(Call& call, const MappingState& state) {
   call.bytes(state.position.token)
       .text(state.fingerprint_data)
@@ -119,8 +109,12 @@ std::optional<MappingState> PostgresqlStore::find_mapping(const std::string& syn
 void PostgresqlStore::each_row(const std::string& sync_id, const std::string& mapping,
                                const std::function<void(const RowState&)>& each) {
   const libpq::Rows found =
-      run(Call("SELECT id FROM sync_mappings WHERE sync_id = $1 AND mapping = $2").id(sync_id).text(mapping));
+      run(Call("SELECT m.id, t.starts_over FROM sync_mappings m JOIN sync_state t ON t.sync_id = m.sync_id "
+               "WHERE m.sync_id = $1 AND m.mapping = $2")
+              .id(sync_id)
+              .text(mapping));
   if (found.size() == 0) return;
+  const bool starts_over = found.boolean(0, 1);
   // In pieces: no transaction is open while `each` works, which would keep dead rows alive.
   std::optional<RowHash> after;
   for (;;) {
@@ -133,24 +127,19 @@ void PostgresqlStore::each_row(const std::string& sync_id, const std::string& ma
     if (after) call.hash(*after);
     const libpq::Rows rows = run(call);
     for (int row = 0; row < rows.size(); ++row)
-      each(
-          {read_hash(rows, row, 0), read_hash(rows, row, 1), read_bytes(rows, row, 2), rows.integer(row, 3)});
+      each({read_hash(rows, row, 0), starts_over ? RowHash{} : read_hash(rows, row, 1),
+            read_bytes(rows, row, 2), rows.integer(row, 3)});
     if (rows.size() < kRowsPerRead) return;
     after = read_hash(rows, rows.size() - 1, 0);
   }
 }
 
 void PostgresqlStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
-  check_sum(commit.mapping, commit.figures);
+  check_sum(commit);
   for (const char* name : {"store.position", "store.rows", "store.quarantine"}) failpoint(name);
   static const std::string sql = fmt::format("SELECT syncflow_commit({})", parameters(39));
   Call call(sql);
-  call.id(lease.sync_id)
-      .id(lease.run_id)
-      .text(lease.owner)
-      .number(lease.epoch)
-      .id(random_uuid())
-      .text(commit.mapping);
+  call.lease(lease).id(random_uuid()).text(commit.mapping);
   add_state(call, commit.state);
   add_rows(call, commit);
   add_quarantine(call, commit);
@@ -182,13 +171,28 @@ bool PostgresqlStore::commit_look(const std::string& sync_id, const std::string&
 
 bool PostgresqlStore::forget_mappings_but(const Lease& lease, const std::vector<std::string>& mappings) {
   Call call("SELECT syncflow_forget_mappings_but($1, $2, $3, $4, $5, $6, $7)");
-  call.id(lease.sync_id)
-      .id(lease.run_id)
-      .text(lease.owner)
-      .number(lease.epoch)
-      .array(mappings, append_text)
-      .number(kForgottenAtOnce);
+  call.lease(lease).array(mappings, append_text).number(kForgottenAtOnce);
   return run(now(call)).boolean(0, 0);
+}
+
+void PostgresqlStore::reset_sync(const std::string& sync_id) {
+  run(Call("SELECT syncflow_reset_sync($1)").id(sync_id));
+}
+
+void PostgresqlStore::reset_sync(const Lease& lease, std::stop_token stop) {
+  Call begin("SELECT syncflow_begin_held_reset($1, $2, $3, $4, $5)");
+  run(now(begin.lease(lease)));
+  const libpq::Rows mappings =
+      run(Call("SELECT id FROM sync_mappings WHERE sync_id = $1 ORDER BY id").id(lease.sync_id));
+  for (int row = 0; row < mappings.size(); ++row)
+    for (std::optional<RowHash> from = RowHash{}; from;) {
+      Call some("SELECT syncflow_forget_hashes($1, $2, $3, $4, $5, $6, $7, $8)");
+      some.lease(lease).number(mappings.integer(row, 0)).hash(*from).number(kForgottenAtOnce);
+      from = read_optional_hash(run(now(some)), 0, 0);
+      if (from && stop.stop_requested()) throw Error(ErrorKind::cancelled, kResetStopped);
+    }
+  Call end("SELECT syncflow_end_reset($1, $2, $3, $4, $5)");
+  run(now(end.lease(lease)));
 }
 
 }  // namespace syncflow::postgresql_store

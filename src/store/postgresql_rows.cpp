@@ -50,6 +50,10 @@ Call& Call::id(std::string_view id) {
   return *this;
 }
 
+Call& Call::lease(const Lease& lease) {
+  return id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
+}
+
 Call& Call::number(std::int64_t number) {
   parameters_.emplace_back(std::to_string(number));
   return *this;
@@ -129,6 +133,11 @@ RowHash read_hash(const libpq::Rows& rows, int row, int column) {
   hash.high = from_digits(digits.substr(0, 18));
   hash.low = from_digits(digits.substr(19));
   return hash;
+}
+
+std::optional<RowHash> read_optional_hash(const libpq::Rows& rows, int row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return read_hash(rows, row, column);
 }
 
 Sync read_sync(const libpq::Rows& rows, int row, int first) {

@@ -25,6 +25,8 @@ class Call {
   Call& null();
   /// Ids are in lower case in the store.
   Call& id(std::string_view id);
+  /// Four parameters: sync, run, owner and epoch.
+  Call& lease(const Lease& lease);
   Call& number(std::int64_t number);
   Call& boolean(bool value);
   Call& time(Time time);
@@ -48,7 +50,6 @@ class Call {
 
   const std::string& sql() const { return sql_; }
   const libpq::Parameters& parameters() const { return parameters_; }
-  bool tried() const { return tried_; }
   void try_again(bool tells);
 
  private:
@@ -70,6 +71,7 @@ Time read_time(const libpq::Rows& rows, int row, int column);
 std::optional<Time> read_optional_time(const libpq::Rows& rows, int row, int column);
 std::string read_bytes(const libpq::Rows& rows, int row, int column);
 RowHash read_hash(const libpq::Rows& rows, int row, int column);
+std::optional<RowHash> read_optional_hash(const libpq::Rows& rows, int row, int column);
 /// Of the columns of the view syncflow_syncs, from `first` on.
 Sync read_sync(const libpq::Rows& rows, int row, int first);
 inline constexpr int kSyncColumns = 17;

@@ -88,6 +88,8 @@ bool PostgresqlStore::sweep(Duration age) {
     std::int64_t deleted = kSweptAtOnce;
     while (deleted == kSweptAtOnce) deleted = run(Call(sql).time(before).number(kSweptAtOnce)).integer(0, 0);
   }
+  // Long after the last try of any of them.
+  run(Call("DELETE FROM syncflow_calls WHERE done_at < now() - interval '1 day'"));
   const libpq::Rows deleted = run(
       Call("SELECT id FROM sync_mappings WHERE sync_id IS NULL ORDER BY id LIMIT $1").number(kSweptAtOnce));
   int steps = kSweepSteps;
@@ -103,9 +105,7 @@ bool PostgresqlStore::sweep_notes(std::int64_t mapping, int& steps) {
         "SELECT syncflow_sweep_keys($1, 1, $2, $3)"}) {
     for (std::optional<RowHash> from = RowHash{}; from;) {
       if (steps-- == 0) return false;
-      const libpq::Rows last = run(Call(sql).number(mapping).hash(*from).number(kNotesSweptAtOnce));
-      from.reset();
-      if (!last.is_null(0, 0)) from = read_hash(last, 0, 0);
+      from = read_optional_hash(run(Call(sql).number(mapping).hash(*from).number(kNotesSweptAtOnce)), 0, 0);
     }
   }
   run(Call("DELETE FROM sync_mappings WHERE id = $1 AND sync_id IS NULL").number(mapping));

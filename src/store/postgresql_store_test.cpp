@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/uuid.h"
+#include "store/migrations.h"
 #include "store/postgresql.h"
 #include "testkit/postgresql_database.h"
 #include "testkit/store_contract.h"
@@ -186,6 +187,38 @@ TEST_F(PostgresqlStoreTest, SaysWhichColumnItCannotUseAndChangesNothing) {
   EXPECT_EQ(
       database_->value("SELECT count(*) FROM information_schema.columns WHERE table_name = 'data_sync_jobs'"),
       "3");
+}
+
+TEST_F(PostgresqlStoreTest, OpensATableThatCameLaterToWhoWorksOnTheOthers) {
+  database_->run(
+      "CREATE TABLE syncflow_migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at "
+      "timestamptz NOT NULL DEFAULT now())");
+  for (const Migration& migration : migrations::postgresql()) {
+    if (migration.number == 8) break;
+    database_->run(std::string(migration.sql));
+    database_->run(fmt::format("INSERT INTO syncflow_migrations(number, name) VALUES ({}, '{}')",
+                               migration.number, migration.name));
+  }
+  const std::string worker = database_->create_role("worker");
+  database_->run("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + worker);
+  const auto store = open();
+  store->apply_syncs({sync("a")});
+  store->set_hold(sync("a").id, {"forbidden", "grant SELECT", clock_.now()});
+  const auto session = database_->connect(worker);
+  const std::string lift = fmt::format("SELECT syncflow_lift_hold_once('call', '{}')", sync("a").id);
+  EXPECT_TRUE(session->execute(lift).boolean(0, 0));
+  EXPECT_TRUE(session->execute(lift).boolean(0, 0)) << "the same call";
+  session->execute("DELETE FROM syncflow_calls");
+}
+
+TEST_F(PostgresqlStoreTest, ForgetsCallsThatAreNotTriedAnyMore) {
+  const auto store = open();
+  store->apply_syncs({sync("a")});
+  database_->run("INSERT INTO syncflow_calls VALUES ('of yesterday', now() - interval '25 hours')");
+  ASSERT_TRUE(store->forget_sync(sync("a").id));
+  store->sweep(30 * 24h);
+  EXPECT_EQ(database_->value("SELECT count(*) FROM syncflow_calls"), "1");
+  EXPECT_EQ(database_->value("SELECT count(*) FROM syncflow_calls WHERE call_id = 'of yesterday'"), "0");
 }
 
 TEST_F(PostgresqlStoreTest, LetsOneOfTwoProcessesLookAtASync) {

@@ -2,9 +2,8 @@
 
 #include <map>
 
-#include "core/batch.h"
-#include "core/text.h"
 #include "core/uuid.h"
+#include "store/page_cursor.h"
 #include "store/postgresql_store.h"
 
 namespace syncflow::postgresql_store {
@@ -41,12 +40,7 @@ void PostgresqlStore::apply_syncs(const std::vector<Sync>& from_file) {
 }
 
 Listed<Sync> PostgresqlStore::list_syncs(const Page& page) {
-  // By (name, id): the cursor is where the page before ended.
-  Key after{{"", ""}};
-  if (!page.cursor.empty()) after = Key::from_json(from_hex(page.cursor));
-  if (after.parts.size() != 2)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
+  const Key after = sync_behind(page);
   const std::size_t limit = std::max<std::size_t>(page.limit, 1);
   Call call(
       fmt::format("SELECT * FROM syncflow_syncs WHERE (name, id) > ($1, $2) {} ORDER BY name, id LIMIT $3",
@@ -57,7 +51,7 @@ Listed<Sync> PostgresqlStore::list_syncs(const Page& page) {
   listed.items = syncs(call);
   if (listed.items.size() > limit) {
     listed.items.pop_back();
-    listed.next = to_hex(Key{{listed.items.back().name, listed.items.back().id}}.to_json());
+    listed.next = cursor_behind(listed.items.back());
   }
   return listed;
 }
@@ -161,35 +155,15 @@ void PostgresqlStore::set_hold(const std::string& sync_id, const Hold& hold) {
 }
 
 bool PostgresqlStore::lift_hold(const std::string& sync_id) {
-  Call call(
-      "WITH held AS (SELECT sync_id, hold_kind FROM sync_state WHERE sync_id = $1 AND hold_kind IS NOT NULL "
-      "FOR NO KEY UPDATE), "
-      "passes AS (UPDATE sync_mappings m SET brake = 2 FROM held WHERE m.sync_id = held.sync_id AND "
-      "held.hold_kind = 'brake' AND m.brake = 1), "
-      "lifted AS (UPDATE sync_state t SET hold_kind = NULL, hold_reason = NULL, hold_since = NULL, "
-      "next_run_at = NULL, looked_at_until = NULL FROM held WHERE t.sync_id = held.sync_id RETURNING "
-      "t.sync_id) "
-      "SELECT pg_notify(syncflow_channel(), '') FROM lifted");
-  call.id(sync_id);
-  const bool lifted = run(call).size() > 0 || call.tried();
+  Call call("SELECT syncflow_lift_hold_once($1, $2)");
+  const bool lifted = run(call.id(random_uuid()).id(sync_id)).boolean(0, 0);
   if (lifted) wake_waiters();
   return lifted;
 }
 
 bool PostgresqlStore::forget_sync(const std::string& sync_id) {
-  Call call("SELECT syncflow_forget_sync($1)");
-  call.id(sync_id);
-  return run(call).boolean(0, 0) || call.tried();
-}
-
-void PostgresqlStore::reset_sync(const std::string& sync_id) {
-  run(Call("SELECT syncflow_reset_sync($1)").id(sync_id));
-}
-
-void PostgresqlStore::reset_sync(const Lease& lease) {
-  Call call("SELECT syncflow_reset_held_sync($1, $2, $3, $4, $5)");
-  call.id(lease.sync_id).id(lease.run_id).text(lease.owner).number(lease.epoch);
-  run(now(call));
+  Call call("SELECT syncflow_forget_once($1, $2)");
+  return run(call.id(random_uuid()).id(sync_id)).boolean(0, 0);
 }
 
 }  // namespace syncflow::postgresql_store

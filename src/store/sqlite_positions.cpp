@@ -12,16 +12,6 @@ namespace {
 constexpr int kRowsPerRead = 1000;
 constexpr std::int64_t kForgottenAtOnce = 5000;
 
-void check_sum(const std::string& mapping, const Figures& figures) {
-  if (figures.add_up()) return;
-  throw Error(
-      ErrorKind::bug,
-      fmt::format("{}: the figures of the batch do not add up: read {} is not written {} + deleted {} + "
-                  "unchanged {} + filtered {} + collapsed {} + quarantined {}",
-                  mapping, figures.read, figures.written, figures.deleted, figures.unchanged,
-                  figures.filtered, figures.collapsed, figures.quarantined));
-}
-
 std::int64_t save_state(Connection& connection, const std::string& sync_id, const std::string& mapping,
                         const MappingState& state) {
   Query query(
@@ -117,19 +107,41 @@ std::vector<RowState> next_rows(Connection& connection, std::int64_t id,
   return rows;
 }
 
-/// What the destination tables are to us is no matter of the position: ownership and generations stay, and which
-/// keys were written, so that those that are gone at the source are still found. Their hashes match no row.
-void forget_positions(Connection& connection, const std::string& sync_id) {
-  Query(connection,
-        "UPDATE sync_rows SET row_hash = zeroblob(16) "
-        "WHERE mapping_id IN (SELECT id FROM sync_mappings WHERE sync_id = ?1)")
-      .bind(sync_id)
-      .run();
-  Query(connection, "UPDATE sync_state SET starts_over = 0 WHERE sync_id = ?1").bind(sync_id).run();
+/// From here on nothing noted of the sync's rows counts as applied: `each_row` looks at starts_over. What the destination
+/// tables are to us is no matter of the position: ownership and generations stay, and which keys were written, so that
+/// those that are gone at the source are still found.
+void begin_reset(Connection& connection, const std::string& sync_id) {
+  Query(connection, "UPDATE sync_state SET starts_over = 1 WHERE sync_id = ?1").bind(sync_id).run();
   Query(connection,
         "UPDATE sync_mappings SET position = '', appending = 0, reconciled_at = NULL WHERE sync_id = ?1")
       .bind(sync_id)
       .run();
+}
+
+/// Gives some of the mapping's rows, from a key on, a hash that no row has. The last key; empty: there are no more.
+std::optional<RowHash> forget_hashes(Connection& connection, std::int64_t id, const RowHash& from) {
+  std::optional<RowHash> last;
+  {
+    Query query(connection,
+                "SELECT key_hash FROM sync_rows WHERE mapping_id = ?1 AND key_hash >= ?2 ORDER BY key_hash "
+                "LIMIT 1 OFFSET ?3");
+    if (query.bind(id, from, kForgottenAtOnce - 1).step()) last = query.hash(0);
+  }
+  constexpr RowHash kHighest{~std::uint64_t{0}, ~std::uint64_t{0}};
+  Query(connection,
+        "UPDATE sync_rows SET row_hash = zeroblob(16) WHERE mapping_id = ?1 AND key_hash BETWEEN ?2 AND ?3 "
+        "AND row_hash <> zeroblob(16)")
+      .bind(id, from, last.value_or(kHighest))
+      .run();
+  return last;
+}
+
+std::vector<std::int64_t> mappings_of(Connection& connection, const std::string& sync_id) {
+  Query query(connection, "SELECT id FROM sync_mappings WHERE sync_id = ?1 ORDER BY id");
+  query.bind(sync_id);
+  std::vector<std::int64_t> ids;
+  while (query.step()) ids.push_back(query.integer(0));
+  return ids;
 }
 
 struct LeftMapping {
@@ -191,13 +203,25 @@ std::optional<MappingState> SqliteStore::find_mapping(const std::string& sync_id
 
 void SqliteStore::each_row(const std::string& sync_id, const std::string& mapping,
                            const std::function<void(const RowState&)>& each) {
-  const auto id = read([&](Connection& connection) { return find_mapping_id(connection, sync_id, mapping); });
+  std::optional<std::int64_t> id;
+  bool starts_over = false;
+  read([&](Connection& connection) {
+    Query query(connection,
+                "SELECT m.id, t.starts_over FROM sync_mappings m JOIN sync_state t ON t.sync_id = m.sync_id "
+                "WHERE m.sync_id = ?1 AND m.mapping = ?2");
+    if (!query.bind(sync_id, mapping).step()) return;
+    id = query.integer(0);
+    starts_over = query.boolean(1);
+  });
   if (!id) return;
   // In pieces: no read transaction is open while `each` works, which would keep the WAL from being emptied.
   std::optional<RowHash> after;
   for (;;) {
-    const auto rows = read([&](Connection& connection) { return next_rows(connection, *id, after); });
-    for (const RowState& row : rows) each(row);
+    auto rows = read([&](Connection& connection) { return next_rows(connection, *id, after); });
+    for (RowState& row : rows) {
+      if (starts_over) row.row = {};
+      each(row);
+    }
     if (rows.size() < kRowsPerRead) return;
     after = rows.back().key;
   }
@@ -218,7 +242,7 @@ std::vector<bool> SqliteStore::has_keys(const std::string& sync_id, const std::s
 }
 
 void SqliteStore::commit_batch(const Lease& lease, const BatchCommit& commit) {
-  check_sum(commit.mapping, commit.figures);
+  check_sum(commit);
   write([&](Connection& connection) {
     const Time now = clock_.now();
     require_lease(connection, lease, now);
@@ -259,17 +283,30 @@ bool SqliteStore::forget_mappings_but(const Lease& lease, const std::vector<std:
 
 void SqliteStore::reset_sync(const std::string& sync_id) {
   write([&](Connection& connection) {
-    forget_positions(connection, sync_id);
+    begin_reset(connection, sync_id);
     // The epoch moves but the lease stays until its time is over: what its holder is writing to the destination
     // must be at an end before another may begin.
     Query(connection, "UPDATE sync_state SET epoch = epoch + 1 WHERE sync_id = ?1").bind(sync_id).run();
   });
 }
 
-void SqliteStore::reset_sync(const Lease& lease) {
-  write([&](Connection& connection) {
-    require_lease(connection, lease, clock_.now());
-    forget_positions(connection, lease.sync_id);
+// What is noted may be millions of rows, and all other writes wait for one that goes over all of them.
+void SqliteStore::reset_sync(const Lease& lease, std::stop_token stop) {
+  const auto write_held = [&](auto work) {
+    return write([&](Connection& connection) {
+      require_lease(connection, lease, clock_.now());
+      return work(connection);
+    });
+  };
+  write_held([&](Connection& connection) { begin_reset(connection, lease.sync_id); });
+  const auto mappings = read([&](Connection& connection) { return mappings_of(connection, lease.sync_id); });
+  for (const std::int64_t id : mappings)
+    for (std::optional<RowHash> from = RowHash{}; from;) {
+      from = write_held([&](Connection& connection) { return forget_hashes(connection, id, *from); });
+      if (from && stop.stop_requested()) throw Error(ErrorKind::cancelled, kResetStopped);
+    }
+  write_held([&](Connection& connection) {
+    Query(connection, "UPDATE sync_state SET starts_over = 0 WHERE sync_id = ?1").bind(lease.sync_id).run();
   });
 }
 

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <limits>
-
 namespace syncflow::sqlite_store {
 
 Sync read_sync(const Query& query) {
@@ -94,17 +91,6 @@ std::string page_filter(const Page& page) {
   if (!page.sync_id.empty()) return " AND sync_id = ?3";
   if (!page.team_id.empty()) return " AND team_id = ?4";
   return "";
-}
-
-std::int64_t seq_below(const Page& page) {
-  if (page.cursor.empty()) return std::numeric_limits<std::int64_t>::max();
-  std::int64_t seq = 0;
-  const char* end = page.cursor.data() + page.cursor.size();
-  const auto [stopped, error] = std::from_chars(page.cursor.data(), end, seq);
-  if (error != std::errc() || stopped != end)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
-  return seq;
 }
 
 void bind_page(Query& query, const Page& page, std::int64_t below, std::size_t limit) {

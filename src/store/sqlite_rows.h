@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "store/page_cursor.h"
 #include "store/sqlite_connection.h"
 #include "store/store.h"
 
@@ -52,8 +53,6 @@ template <typename T>
 Listed<T> read_page(Connection& connection, const std::string& sql, const Page& page,
                     T (*read_row)(const Query&));
 
-/// The seq that a page's cursor stands for: the page's rows are below it. Throws Error(bad_config).
-std::int64_t seq_below(const Page& page);
 /// Binds ?1 to ?4 for `read_page`; the limit is one row more than the page, to see whether there is a next.
 void bind_page(Query& query, const Page& page, std::int64_t below, std::size_t limit);
 

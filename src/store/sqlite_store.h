@@ -38,7 +38,7 @@ class SqliteStore : public Store {
   bool lift_hold(const std::string& sync_id) override;
   bool forget_sync(const std::string& sync_id) override;
   void reset_sync(const std::string& sync_id) override;
-  void reset_sync(const Lease& lease) override;
+  void reset_sync(const Lease& lease, std::stop_token stop) override;
 
   Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority,
                    const std::string& payload) override;

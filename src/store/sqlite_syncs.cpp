@@ -2,8 +2,7 @@
 
 #include <set>
 
-#include "core/batch.h"
-#include "core/text.h"
+#include "store/page_cursor.h"
 #include "store/sqlite_rows.h"
 #include "store/sqlite_store.h"
 
@@ -120,12 +119,7 @@ void SqliteStore::apply_syncs(const std::vector<Sync>& from_file) {
 }
 
 Listed<Sync> SqliteStore::list_syncs(const Page& page) {
-  // By (name, id): the cursor is where the page before ended.
-  Key after{{"", ""}};
-  if (!page.cursor.empty()) after = Key::from_json(from_hex(page.cursor));
-  if (after.parts.size() != 2)
-    throw Error(ErrorKind::bad_config,
-                fmt::format("\"{}\" is not a cursor that an earlier page gave", page.cursor));
+  const Key after = sync_behind(page);
   static const std::string all =
       select_syncs("WHERE (s.name, s.id) > (?1, ?2) ORDER BY s.name, s.id LIMIT ?3");
   static const std::string of_team =
@@ -138,7 +132,7 @@ Listed<Sync> SqliteStore::list_syncs(const Page& page) {
     Listed<Sync> listed;
     while (query.step()) {
       if (listed.items.size() == limit) {
-        listed.next = to_hex(Key{{listed.items.back().name, listed.items.back().id}}.to_json());
+        listed.next = cursor_behind(listed.items.back());
         break;
       }
       listed.items.push_back(read_sync(query));

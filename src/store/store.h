@@ -91,10 +91,12 @@ class Store {
   virtual bool forget_sync(const std::string& sync_id) = 0;
   /// Forgets the positions of a sync and what its rows were like, so that its next run loads and writes from the
   /// start, and reconciles. Quarantine stays, the keys that were written, and which destination tables are ours. A run in progress may commit nothing more
-  /// (Error(lease_lost)); its jobs are pending again once its lease has run out.
+  /// (Error(lease_lost)); its jobs are pending again once its lease has run out. Sets Sync::starts_over, until the
+  /// next run has done its own reset.
   virtual void reset_sync(const std::string& sync_id) = 0;
-  /// The same by the run that holds the sync, which keeps its lease.
-  virtual void reset_sync(const Lease& lease) = 0;
+  /// The same by the run that holds the sync, which keeps its lease. In several transactions, some thousand rows at a
+  /// time: Sync::starts_over stands from the first one to the last. Throws Error(cancelled) when stopped in between.
+  virtual void reset_sync(const Lease& lease, std::stop_token stop = {}) = 0;
 
   // --- jobs ---
 
@@ -105,7 +107,7 @@ class Store {
   /// Asks for a sync to be brought up to date. Joins the pending job that is due or waits for a retry, if there is
   /// one: a higher priority or an earlier run_after is taken over, and Trigger::resync with its payload; a payload
   /// other than {} takes the place of {}.
-  /// Trigger::resync sets Sync::starts_over, until `reset_sync`. While the sync waits for a retry
+  /// Trigger::resync sets Sync::starts_over, until a run has done `reset_sync`. While the sync waits for a retry
   /// the job waits too, unless a person asks (`priority` above 0). Throws Error(not_found): unknown sync.
   virtual Enqueued enqueue(const std::string& sync_id, Trigger trigger, int priority = 0,
                            const std::string& payload = "{}") = 0;
@@ -151,7 +153,8 @@ class Store {
 
   virtual std::optional<MappingState> find_mapping(const std::string& sync_id,
                                                    const std::string& mapping) = 0;
-  /// Calls `each` for every row state of the mapping, in no set order. `each` may call the store.
+  /// Calls `each` for every row state of the mapping, in no set order. `each` may call the store. While
+  /// Sync::starts_over stands, RowState::row is zeros in all of them, which no row has.
   virtual void each_row(const std::string& sync_id, const std::string& mapping,
                         const std::function<void(const RowState&)>& each) = 0;
   /// For each of these keys whether it is in the mapping's set.
@@ -200,6 +203,10 @@ class Store {
                              const std::vector<std::string>& only = {}) = 0;
   virtual Clock& clock() = 0;
 };
+
+/// The words of every store when a reset is stopped in between.
+inline constexpr const char* kResetStopped =
+    "asked to stop while the sync was reset; its next run begins that again";
 
 /// Opens (and makes or upgrades) the SQLite store in `file`. Throws Error(bad_config) for a newer schema and
 /// for a file that is no store. Several processes may open it; only one may work (store/process_lock.h).

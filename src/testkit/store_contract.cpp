@@ -217,8 +217,11 @@ TEST_P(StoreContract, ListsSyncsByNamePageAfterPage) {
   of_team.team_id = kOtherTeam;
   ASSERT_EQ(store_->list_syncs(of_team).items.size(), 1u);
   EXPECT_EQ(store_->list_syncs(of_team).items.front().name, "d");
-  of_team.cursor = "what?";
-  EXPECT_EQ(error_of([&] { store_->list_syncs(of_team); }), ErrorKind::bad_config);
+  // No hex digits, no JSON, and a key of one part: ["a"].
+  for (const char* none : {"what?", "00", "5b2261225d"}) {
+    of_team.cursor = none;
+    EXPECT_EQ(error_of([&] { store_->list_syncs(of_team); }), ErrorKind::bad_config) << none;
+  }
 }
 
 TEST_P(StoreContract, SaysWhichSyncsAreDueOldestFirst) {

@@ -158,6 +158,7 @@ TEST_P(StoreLeaseContract, LetsTheHolderResetItsSyncAndGoOn) {
   store_->reset_sync(claim.lease);
   EXPECT_EQ(position_of(id), "");
   EXPECT_EQ(rows_of(id).at(0).row, RowHash{});
+  EXPECT_FALSE(sync(id).starts_over);
   store_->commit_batch(claim.lease, batch_to("p2"));
   EXPECT_EQ(position_of(id), "p2");
   complete(claim);

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "testkit/store_contract.h"
@@ -413,8 +414,62 @@ TEST_P(StorePositionContract, ResetsWhereASyncStandsButNotWhatItOwns) {
   EXPECT_EQ(rows_of(id)[0].key, row(1).key);
   EXPECT_EQ(rows_of(id)[0].row, RowHash{}) << "as no row is";
   EXPECT_EQ(store_->count_quarantine(id), 1u);
-  store_->commit_batch(claim_of(id).lease, batch_to("l1"));
+  const Claim next = claim_of(id);
+  EXPECT_TRUE(next.sync.starts_over);
+  store_->reset_sync(next.lease);
+  EXPECT_FALSE(sync(id).starts_over);
+  EXPECT_EQ(rows_of(id)[0].row, RowHash{});
+  EXPECT_EQ(store_->find_mapping(id, "orders")->generation, 3);
+  commit = batch_to("l1");
+  commit.rows = {row(1)};
+  store_->commit_batch(next.lease, commit);
   EXPECT_EQ(position_of(id), "l1");
+  EXPECT_EQ(rows_of(id)[0].row, row(1).row);
+}
+
+TEST_P(StorePositionContract, TrustsNothingOfAResetThatEndedHalfWay) {
+  const std::string id = apply({make_sync("orders"), make_sync("other")}), other = make_sync("other").id;
+  const Claim claim = claim_of(id), beside = claim_of(other);
+  const auto note = [&](const Claim& of, const char* mapping, std::uint64_t rows) {
+    BatchCommit commit = batch_to("p1", mapping);
+    for (std::uint64_t key = 1; key <= rows; ++key) commit.rows.push_back(row(key));
+    store_->commit_batch(of.lease, commit);
+  };
+  note(claim, "orders", 12'000);
+  note(claim, "people", 1);
+  note(beside, "orders", 1);
+  const auto expect_reset = [&] {
+    EXPECT_EQ(rows_of(id).size(), 12'000u);
+    for (const char* mapping : {"orders", "people"}) {
+      EXPECT_EQ(position_of(id, mapping), "");
+      const auto rows = rows_of(id, mapping);
+      EXPECT_TRUE(
+          std::all_of(rows.begin(), rows.end(), [](const RowState& row) { return row.row == RowHash{}; }));
+    }
+  };
+  // Every row here has the same hash, until that is forgotten.
+  const std::string both =
+      "(SELECT count(DISTINCT row_hash) AS hashes FROM sync_rows WHERE mapping_id IN (SELECT id FROM "
+      "sync_mappings WHERE sync_id = '" +
+      id + "')) AS found WHERE hashes = 2";
+
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(error_of([&] { store_->reset_sync(claim.lease, stop.get_token()); }), ErrorKind::cancelled);
+  EXPECT_TRUE(has_any(both)) << "so many rows are not one transaction";
+  EXPECT_TRUE(sync(id).starts_over);
+  expect_reset();
+  clock_.advance(kLease);
+
+  const Claim next = store_->claim("worker 2", kLease, {id}).value();
+  EXPECT_TRUE(next.sync.starts_over);
+  EXPECT_EQ(error_of([&] { store_->reset_sync(claim.lease); }), ErrorKind::lease_lost);
+  store_->reset_sync(next.lease);
+  EXPECT_FALSE(has_any(both));
+  EXPECT_FALSE(sync(id).starts_over);
+  expect_reset();
+  EXPECT_EQ(rows_of(other).at(0).row, row(1).row);
+  EXPECT_EQ(position_of(other), "p1");
 }
 
 }  // namespace
