@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "support/mariadb_server.h"
+#include "support/mysql_server.h"
 #include "support/postgresql_server.h"
 #include "support/two_tables.h"
 
@@ -181,9 +181,10 @@ TEST_F(ReadOnlyDatabase, OfPostgresqlIsNoDestination) {
 class ReadOnlyMariadb : public ReadOnlyEnd {
  protected:
   void SetUp() override {
-    if (!MariadbServer::obstacle().empty()) GTEST_SKIP() << MariadbServer::obstacle();
+    const std::string reason = MysqlServer::obstacle(Flavour::mariadb);
+    if (!reason.empty()) GTEST_SKIP() << reason;
     std::filesystem::permissions(folder(), std::filesystem::perms(0711));
-    server_.emplace(folder() / "server");
+    server_.emplace(Flavour::mariadb, folder() / "server");
     source_database_ = make_database(System::sqlite, folder(), "source.db");
     destination_database_ = server_->make_database();
     make_tables(System::sqlite);
@@ -209,7 +210,7 @@ class ReadOnlyMariadb : public ReadOnlyEnd {
     destination_->execute(fmt::format("SET GLOBAL read_only = {}", on ? 1 : 0));
   }
 
-  std::optional<MariadbServer> server_;
+  std::optional<MysqlServer> server_;
 };
 
 TEST_F(ReadOnlyMariadb, ADestinationIsRefusedUnlessTheLoginMayWriteAllTheSame) {

@@ -106,8 +106,10 @@ class MysqlDatabase final : public Database {
 
 }  // namespace
 
+const char* name_of(Flavour flavour) { return flavour == Flavour::mysql ? "mysql" : "mariadb"; }
+
 std::unique_ptr<Database> make_mysql_database(Flavour flavour) {
-  return make_mysql_database(url_of(flavour == Flavour::mysql ? kMysqlUrl : kMariadbUrl));
+  return make_mysql_database(value_of(flavour == Flavour::mysql ? kMysqlUrl : kMariadbUrl));
 }
 
 std::unique_ptr<Database> make_mysql_database(const std::string& server) {
