@@ -1,5 +1,6 @@
 #pragma once
 
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ std::unique_ptr<Session> log_in_to_postgresql(const std::string& url);
 void copy_into_postgresql(Session& session, const std::string& target, const std::string& lines);
 enum class Flavour { mysql, mariadb };
 const char* name_of(Flavour flavour);
+/// For the names of tests.
+std::ostream& operator<<(std::ostream& out, Flavour flavour);
 std::unique_ptr<Database> make_mysql_database(Flavour flavour);
 /// On the server of this URL.
 std::unique_ptr<Database> make_mysql_database(const std::string& server);
