@@ -9,9 +9,8 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <utility>
 
-#include "support/mariadb_server.h"
+#include "support/mysql_server.h"
 #include "support/postgresql_server.h"
 #include "support/two_tables.h"
 
@@ -176,14 +175,15 @@ TEST_F(ReadOnlyDatabase, OfPostgresqlIsNoDestination) {
   expect_to_go_on();
 }
 
-// --- MariaDB ---
+// --- MySQL and MariaDB ---
 
-class ReadOnlyMariadb : public ReadOnlyEnd {
+class ReadOnlyMysql : public ReadOnlyEnd, public ::testing::WithParamInterface<Flavour> {
  protected:
   void SetUp() override {
-    if (!MariadbServer::obstacle().empty()) GTEST_SKIP() << MariadbServer::obstacle();
+    const std::string reason = MysqlServer::obstacle(GetParam());
+    if (!reason.empty()) GTEST_SKIP() << reason;
     std::filesystem::permissions(folder(), std::filesystem::perms(0711));
-    server_.emplace(folder() / "server");
+    server_.emplace(GetParam(), folder() / "server");
     source_database_ = make_database(System::sqlite, folder(), "source.db");
     destination_database_ = server_->make_database();
     make_tables(System::sqlite);
@@ -193,8 +193,7 @@ class ReadOnlyMariadb : public ReadOnlyEnd {
                     destination_->value("SELECT DATABASE()")));
     std::string url = destination_database_->address();
     url.replace(url.find("//") + 2, url.find('@') - url.find("//") - 2, "plain:plain");
-    there = fmt::format("{{provider: mysql, url: \"{}\"}}", url);
-    configure();
+    plain_ = fmt::format("{{provider: mysql, url: \"{}\"}}", url);
     fill();
   }
 
@@ -205,34 +204,77 @@ class ReadOnlyMariadb : public ReadOnlyEnd {
     destination_database_.reset();
   }
 
-  void set_read_only(bool on) const {
-    destination_->execute(fmt::format("SET GLOBAL read_only = {}", on ? 1 : 0));
+  /// Writes as a user without rights of administrators, or as one who has them all.
+  void write_as_plain() {
+    there = plain_;
+    configure();
+  }
+  void write_as_administrator() {
+    there.clear();
+    configure();
   }
 
-  std::optional<MariadbServer> server_;
+  void forbid_writes(const char* variable) const {
+    destination_->execute(fmt::format("SET GLOBAL {} = ON", variable));
+  }
+  /// Whichever variable forbade them: MySQL turns `super_read_only` off with this one.
+  void allow_writes() const { destination_->execute("SET GLOBAL read_only = OFF"); }
+
+  /// A run that finds writes forbidden when it begins to write waits until they are allowed.
+  void expect_to_wait_while_forbidden_by(const char* variable) {
+    run_syncs();
+    change(1);
+    Process process = start_and_freeze("pipeline.before_write");
+    forbid_writes(variable);
+    process.signal(SIGCONT);
+    expect_to_wait(process, "read-only", [this] { allow_writes(); });
+  }
+
+  static constexpr const char* kRefusal = "the server is read-only, as replicas are: connect to the primary";
+  std::optional<MysqlServer> server_;
+  std::string plain_;
 };
 
-TEST_F(ReadOnlyMariadb, ADestinationIsRefusedUnlessTheLoginMayWriteAllTheSame) {
-  set_read_only(true);
-  expect_refused("the server is read-only, as replicas are: connect to the primary");
-  const std::string plain = std::exchange(there, "");
-  configure();
+TEST_P(ReadOnlyMysql, ADestinationIsRefusedUnlessTheLoginMayWriteAllTheSame) {
+  write_as_plain();
+  forbid_writes("read_only");
+  expect_refused(kRefusal);
+  write_as_administrator();
   expect_to_go_on();
-  set_read_only(false);
-  there = plain;
+  allow_writes();
+  write_as_plain();
   change(1);
-  configure();
   expect_to_go_on();
 }
 
-TEST_F(ReadOnlyMariadb, ADestinationThatIsReadOnlyForAWhileIsWaitedFor) {
-  run_syncs();
-  change(1);
-  Process process = start_and_freeze("pipeline.before_write");
-  set_read_only(true);
-  process.signal(SIGCONT);
-  expect_to_wait(process, "read-only", [&] { set_read_only(false); });
+TEST_P(ReadOnlyMysql, ADestinationThatIsReadOnlyForAWhileIsWaitedFor) {
+  write_as_plain();
+  expect_to_wait_while_forbidden_by("read_only");
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, ReadOnlyMysql, ::testing::Values(Flavour::mariadb, Flavour::mysql),
+                         [](const auto& instance) { return name_of(instance.param); });
+
+/// What MySQL's replicas are in a group, and MariaDB does not have: read-only to administrators too.
+class SuperReadOnlyMysql : public ReadOnlyMysql {};
+
+TEST_P(SuperReadOnlyMysql, ADestinationIsRefusedWhateverTheLogin) {
+  forbid_writes("super_read_only");
+  write_as_plain();
+  expect_refused(kRefusal);
+  write_as_administrator();
+  expect_refused(kRefusal);
+  allow_writes();
+  expect_to_go_on();
+}
+
+TEST_P(SuperReadOnlyMysql, ADestinationThatIsReadOnlyForAWhileIsWaitedFor) {
+  write_as_administrator();
+  expect_to_wait_while_forbidden_by("super_read_only");
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, SuperReadOnlyMysql, ::testing::Values(Flavour::mysql),
+                         [](const auto& instance) { return name_of(instance.param); });
 
 }  // namespace
 }  // namespace syncflow::tests

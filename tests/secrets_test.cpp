@@ -10,7 +10,6 @@
 
 #include "support/database.h"
 #include "support/program.h"
-#include "support/url.h"
 #include "testkit/http_client.h"
 
 namespace syncflow::tests {
@@ -61,7 +60,7 @@ class NoSecret : public Scenario {
     return url.replace(begin, url.find('@') - begin, login);
   }
   std::string mysql_options() const {
-    const std::string url = url_of(kMariadbUrl);
+    const std::string url = value_of(kMariadbUrl);
     const std::string host = url.substr(url.find('@') + 1);
     return fmt::format("host: 127.0.0.1, port: {}, user: test, database: mysql",
                        host.substr(host.find(':') + 1, host.find('/') - host.find(':') - 1));

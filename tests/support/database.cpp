@@ -54,10 +54,10 @@ std::string not_set(const char* variable) {
   return std::string(variable) + " is not set: eval \"$(script/servers env)\" sets it once the servers run";
 }
 
-std::string url_of(const char* variable) {
-  const char* url = std::getenv(variable);
-  if (url == nullptr) throw std::runtime_error(not_set(variable));
-  return url;
+std::string value_of(const char* variable) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr) throw std::runtime_error(not_set(variable));
+  return value;
 }
 
 std::string with_database(const std::string& url, const std::string& name) {

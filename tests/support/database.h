@@ -1,5 +1,6 @@
 #pragma once
 
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,9 @@ std::unique_ptr<Session> log_in_to_postgresql(const std::string& url);
 /// is one of PostgreSQL.
 void copy_into_postgresql(Session& session, const std::string& target, const std::string& lines);
 enum class Flavour { mysql, mariadb };
+const char* name_of(Flavour flavour);
+/// For the names of tests.
+std::ostream& operator<<(std::ostream& out, Flavour flavour);
 std::unique_ptr<Database> make_mysql_database(Flavour flavour);
 /// On the server of this URL.
 std::unique_ptr<Database> make_mysql_database(const std::string& server);
@@ -58,8 +62,11 @@ inline constexpr const char* kReleaseProgram = "SYNCFLOW_TEST_RELEASE_PROGRAM";
 inline constexpr const char* kPostgresqlUrl = "SYNCFLOW_TEST_POSTGRESQL_URL";
 inline constexpr const char* kMariadbUrl = "SYNCFLOW_TEST_MARIADB_URL";
 inline constexpr const char* kMysqlUrl = "SYNCFLOW_TEST_MYSQL_URL";
+/// What tests start MySQL servers of their own with.
+inline constexpr const char* kMysqlProgram = "SYNCFLOW_TEST_MYSQL_PROGRAM";
 bool is_set(const char* variable);
-
+/// The environment variable's value. Throws when it is not set.
+std::string value_of(const char* variable);
 /// For `GTEST_SKIP() << not_set(kMysqlUrl)`.
 std::string not_set(const char* variable);
 

@@ -2,6 +2,7 @@
 #include <mysql.h>
 
 #include <boost/url.hpp>
+#include <ostream>
 #include <stdexcept>
 
 #include "support/database.h"
@@ -106,8 +107,12 @@ class MysqlDatabase final : public Database {
 
 }  // namespace
 
+const char* name_of(Flavour flavour) { return flavour == Flavour::mysql ? "mysql" : "mariadb"; }
+
+std::ostream& operator<<(std::ostream& out, Flavour flavour) { return out << name_of(flavour); }
+
 std::unique_ptr<Database> make_mysql_database(Flavour flavour) {
-  return make_mysql_database(url_of(flavour == Flavour::mysql ? kMysqlUrl : kMariadbUrl));
+  return make_mysql_database(value_of(flavour == Flavour::mysql ? kMysqlUrl : kMariadbUrl));
 }
 
 std::unique_ptr<Database> make_mysql_database(const std::string& server) {

@@ -99,7 +99,7 @@ class PostgresqlDatabase final : public Database {
 }  // namespace
 
 std::unique_ptr<Database> make_postgresql_database() {
-  return make_postgresql_database(url_of(kPostgresqlUrl));
+  return make_postgresql_database(value_of(kPostgresqlUrl));
 }
 
 std::unique_ptr<Database> make_postgresql_database(const std::string& server) {
