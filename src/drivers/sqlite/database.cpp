@@ -184,6 +184,7 @@ void Database::execute(const std::string& sql) {
 }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(database_); }
+std::int64_t Database::last_insert_rowid() const { return sqlite3_last_insert_rowid(database_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(database_) == 0; }
 
 void Database::fail(std::string_view doing) const {
