@@ -270,7 +270,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   Outcome outcome;
   std::optional<HeldLease> lease;
   try {
-    lease.emplace(parts.store, claim.lease, parts.config.engine, stop);
+    lease.emplace(parts.store, claim, parts.config.engine, stop);
     SyncRun run(parts, claim, *lease, only);
     try {
       run.run();

@@ -88,12 +88,14 @@ std::size_t PostgresqlStore::pending_jobs() {
 
 std::optional<Claim> PostgresqlStore::claim(const std::string& owner, Duration lease,
                                             const std::vector<std::string>& only) {
+  Claim claim;
+  claim.sent = clock().monotonic();
+  claim.sent_at = clock().now();
   const std::string run_id = random_uuid();
   Call call("SELECT epoch, attempt, (sync).*, (job).* FROM syncflow_claim($1, $2, $3, $4, $5, $6)");
   add_ids(call.text(owner).id(run_id).duration(lease), only);
   const libpq::Rows rows = run(now(call).again(), Retry::told);
   if (rows.size() == 0) return std::nullopt;
-  Claim claim;
   claim.sync = read_sync(rows, 0, 2);
   claim.lease = {claim.sync.id, run_id, owner, rows.integer(0, 0)};
   claim.attempt = static_cast<int>(rows.integer(0, 1));

@@ -255,16 +255,16 @@ void note_turn(Connection& connection, int priority, const std::string& team_id)
       .run();
 }
 
-/// Empty: the sync's state promised jobs that are not there any more.
-std::optional<Claim> take(Connection& connection, const std::string& sync_id, const std::string& owner,
-                          Time now, Duration time) {
-  Claim claim;
+/// Makes the claim one of this sync. False: the sync's state promised jobs that are not there any more.
+bool take(Connection& connection, Claim& claim, const std::string& sync_id, const std::string& owner,
+          Duration time) {
+  const Time now = claim.sent_at;
   std::int64_t last_epoch = 0;
   std::tie(claim.sync, last_epoch) = load_sync(connection, sync_id);
   std::vector<NumberedJob> jobs = due_jobs(connection, claim.sync, now);
   if (jobs.empty()) {
     recount_pending(connection, sync_id);
-    return std::nullopt;
+    return false;
   }
   claim.lease = {claim.sync.id, random_uuid(), owner, last_epoch + 1};
   for (NumberedJob& due : jobs) {
@@ -275,7 +275,23 @@ std::optional<Claim> take(Connection& connection, const std::string& sync_id, co
   record_run(connection, claim, jobs, now);
   note_turn(connection, jobs.front().job.priority, claim.sync.team_id);
   for (NumberedJob& taken : jobs) claim.jobs.push_back(std::move(taken.job));
-  return claim;
+  return true;
+}
+
+std::optional<Claim> claim_next(Connection& connection, Clock& clock, const std::string& owner, Duration time,
+                                const std::vector<std::string>& only) {
+  Claim claim;
+  claim.sent = clock.monotonic();
+  claim.sent_at = clock.now();
+  const Time now = claim.sent_at;
+  take_notice(connection, now);
+  take_back_expired(connection, now);
+  // Each round without a claim corrects one sync's state, so this ends.
+  for (;;) {
+    const auto sync_id = only.empty() ? next_of_any(connection, now) : next_of_these(connection, only, now);
+    if (!sync_id) return std::nullopt;
+    if (take(connection, claim, *sync_id, owner, time)) return claim;
+  }
 }
 
 // --- the end of a run ---
@@ -365,17 +381,7 @@ void end_lease(Connection& connection, const Lease& lease, std::optional<Time> b
 
 std::optional<Claim> SqliteStore::claim(const std::string& owner, Duration lease,
                                         const std::vector<std::string>& only) {
-  return write([&](Connection& connection) -> std::optional<Claim> {
-    const Time now = clock_.now();
-    take_notice(connection, now);
-    take_back_expired(connection, now);
-    // Each round without a claim corrects one sync's state, so this ends.
-    for (;;) {
-      const auto sync_id = only.empty() ? next_of_any(connection, now) : next_of_these(connection, only, now);
-      if (!sync_id) return std::nullopt;
-      if (auto claim = take(connection, *sync_id, owner, now, lease)) return claim;
-    }
-  });
+  return write([&](Connection& connection) { return claim_next(connection, clock_, owner, lease, only); });
 }
 
 std::optional<Time> SqliteStore::next_job(const std::vector<std::string>& only) {

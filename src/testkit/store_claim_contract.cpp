@@ -23,6 +23,8 @@ TEST_P(StoreClaimContract, HandsOutAJobOnceAndRecordsTheRun) {
   EXPECT_EQ(claim.jobs[0].status, JobStatus::processing);
   EXPECT_EQ(claim.jobs[0].started_at, clock_.now());
   EXPECT_EQ(claim.attempt, 1);
+  EXPECT_EQ(claim.sent, clock_.monotonic());
+  EXPECT_EQ(claim.sent_at, clock_.now());
   EXPECT_EQ(claim.lease.sync_id, id);
   EXPECT_EQ(claim.lease.owner, "worker 1");
   EXPECT_FALSE(StoreContract::claim("worker 2"));
