@@ -377,6 +377,18 @@ void end_lease(Connection& connection, const Lease& lease, std::optional<Time> b
   Query(connection, sql).bind(lease.sync_id, backoff_until).run();
 }
 
+void finish_run(Connection& connection, const Lease& lease, const Outcome& outcome, Time now) {
+  require_lease(connection, lease, now);
+  const bool over = outcome.kind == Outcome::Kind::completed || outcome.kind == Outcome::Kind::failed;
+  if (over) end_jobs(connection, lease, run_status(outcome.kind), outcome.error, now);
+  else return_jobs(connection, lease, outcome, now);
+  failpoint("store.job_state");
+  end_run(connection, lease, outcome, now);
+  const bool backs_off = !over && outcome.wait > Duration::zero();
+  end_lease(connection, lease, backs_off ? std::optional(now + outcome.wait) : std::nullopt);
+  if (outcome.hold) hold_after_run(connection, lease.sync_id, *outcome.hold);
+}
+
 }  // namespace
 
 std::optional<Claim> SqliteStore::claim(const std::string& owner, Duration lease,
@@ -422,19 +434,18 @@ bool SqliteStore::is_to_end(const Lease& lease) {
 }
 
 void SqliteStore::finish(const Lease& lease, const Outcome& outcome) {
-  write([&](Connection& connection) {
-    const Time now = clock_.now();
-    require_lease(connection, lease, now);
-    const bool over = outcome.kind == Outcome::Kind::completed || outcome.kind == Outcome::Kind::failed;
-    if (over) end_jobs(connection, lease, run_status(outcome.kind), outcome.error, now);
-    else return_jobs(connection, lease, outcome, now);
-    failpoint("store.job_state");
-    end_run(connection, lease, outcome, now);
-    const bool backs_off = !over && outcome.wait > Duration::zero();
-    end_lease(connection, lease, backs_off ? std::optional(now + outcome.wait) : std::nullopt);
-    if (outcome.hold) hold_after_run(connection, lease.sync_id, *outcome.hold);
+  write([&](Connection& connection) { finish_run(connection, lease, outcome, clock_.now()); });
+  wake_waiters();
+}
+
+std::optional<Claim> SqliteStore::finish_and_claim(const Lease& lease, const Outcome& outcome,
+                                                   Duration next_lease) {
+  auto next = write([&](Connection& connection) {
+    finish_run(connection, lease, outcome, clock_.now());
+    return claim_next(connection, clock_, lease.owner, next_lease, {});
   });
   wake_waiters();
+  return next;
 }
 
 std::size_t SqliteStore::release_all() {

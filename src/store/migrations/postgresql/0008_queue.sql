@@ -200,3 +200,27 @@ BEGIN
                            p_hold_kind, p_hold_reason, p_hold_since, true, p_now, p_again);
 END
 $$;
+
+-- The end of a run and the claim of what is due next, for a worker that goes on: one round trip and one wait for the disk.
+-- The row of the sync goes first, and a claim waits for no other. A second try waits for that row until the first one is
+-- over, and then finds the end by `p_call` and the claim by `p_next_run`.
+CREATE FUNCTION syncflow_finish_and_claim(p_sync text, p_run text, p_owner text, p_epoch bigint, p_call text, p_kind text,
+                                          p_error text, p_wait_us bigint, p_strategy text, p_tables text,
+                                          p_hold_kind text, p_hold_reason text, p_hold_since timestamptz,
+                                          p_yields boolean, p_next_run text, p_lease_us bigint, p_now timestamptz,
+                                          p_again boolean)
+RETURNS TABLE (epoch bigint, attempt integer, sync syncflow_syncs, job syncflow_job) LANGUAGE plpgsql
+SET search_path FROM CURRENT SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+  v_now timestamptz;
+  v_taken boolean := false;
+BEGIN
+  v_now := syncflow_end_run(p_sync, p_run, p_owner, p_epoch, p_call, p_kind, p_error, p_wait_us, p_strategy, p_tables,
+                            p_hold_kind, p_hold_reason, p_hold_since, p_yields, p_now, p_again);
+  IF p_again THEN v_taken := EXISTS (SELECT FROM sync_runs r WHERE r.id = p_next_run); END IF;
+  IF NOT v_taken THEN
+    v_taken := syncflow_claim_next(p_owner, p_next_run, p_lease_us, '{}', coalesce(v_now, p_now, clock_timestamp()));
+  END IF;
+  IF v_taken THEN RETURN QUERY SELECT c.epoch, c.attempt, c.sync, c.job FROM syncflow_claimed(p_next_run) c; END IF;
+END
+$$;
