@@ -17,15 +17,15 @@ std::int64_t in_microseconds(TimePoint time) {
 
 }  // namespace
 
-HeldLease::HeldLease(Store& store, const Lease& lease, const EngineSettings& settings, std::stop_token outer)
+HeldLease::HeldLease(Store& store, const Claim& claim, const EngineSettings& settings, std::stop_token outer)
     : store_(store),
-      lease_(lease),
+      lease_(claim.lease),
       settings_(settings),
-      // The claim was sent before now: a heartbeat at once makes the count exact.
-      valid_until_(in_microseconds(store.clock().monotonic())),
-      store_valid_until_(in_microseconds(store.clock().now())),
+      asked_at_(claim.sent),
       on_outer_stop_(std::move(outer), [this] { stop_.request_stop(); }) {
-  if (!extend()) stop_.request_stop();
+  count_from(claim.sent, claim.sent_at);
+  // A claim whose answer took long, or whose worker stood still since: what it was granted may be over.
+  if (is_due() && !extend()) stop_.request_stop();
   beating_ = std::jthread([this](std::stop_token stop) { beat(std::move(stop)); });
 }
 
@@ -34,14 +34,21 @@ HeldLease::~HeldLease() {
   beating_.join();
 }
 
+// Counted by the clock: a question may take seconds, and a sleep longer than it was to.
+bool HeldLease::is_due() const { return store_.clock().monotonic() - asked_at_ >= settings_.heartbeat; }
+
 bool HeldLease::extend() {
   const auto sent = store_.clock().monotonic();
   const Time sent_at = store_.clock().now();
   asked_at_ = sent;
   const bool goes_on = store_.heartbeat(lease_, settings_.lease);
+  count_from(sent, sent_at);
+  return goes_on;
+}
+
+void HeldLease::count_from(std::chrono::steady_clock::time_point sent, Time sent_at) {
   valid_until_ = in_microseconds(sent) + settings_.lease.count();
   store_valid_until_ = in_microseconds(sent_at) + settings_.lease.count();
-  return goes_on;
 }
 
 void HeldLease::beat(std::stop_token stop) {
@@ -49,10 +56,8 @@ void HeldLease::beat(std::stop_token stop) {
   const Duration step = std::min<Duration>(settings_.heartbeat, 500ms);
   while (store_.clock().sleep(step, stop)) {
     try {
-      // Counted by the clock: a question may take seconds, and a sleep longer than it was to.
-      const bool is_due = store_.clock().monotonic() - asked_at_ >= settings_.heartbeat;
       // Who cancels a job or changes a sync should not wait for the next heartbeat.
-      if (!is_due && (stop_.stop_requested() || !store_.is_to_end(lease_))) continue;
+      if (!is_due() && (stop_.stop_requested() || !store_.is_to_end(lease_))) continue;
       if (!extend() && !stop_.stop_requested()) {
         log::info("The sync was changed, paused or removed: its run ends after its batch.",
                   {{"sync", lease_.sync_id}, {"run", lease_.run_id}});

@@ -52,6 +52,14 @@ class HeldLeaseTest : public ::testing::Test {
     if (!claim) throw Error(ErrorKind::bug, "there was nothing to claim");
     return *claim;
   }
+  /// Lets time pass for the one thread that beats.
+  static void pass(FakeClock& clock, Duration time) {
+    for (Duration passed{0}; passed < time; passed += 500ms) {
+      clock.await_sleepers(1);
+      clock.advance(500ms);
+    }
+    clock.await_sleepers(1);
+  }
 
   const EngineSettings settings_{};
   const std::filesystem::path folder_ =
@@ -64,32 +72,49 @@ TEST_F(HeldLeaseTest, BeatsInTimeThoughItSleepsTooLong) {
   LateClock clock;
   const Claim claimed = claim(clock);
   const Time begin = clock.now();
-  const HeldLease lease(*store_, claimed.lease, settings_, {});
+  const HeldLease lease(*store_, claimed, settings_, {});
   while (clock.now() - begin < 4 * settings_.lease && !lease.stop_token().stop_requested())
     std::this_thread::yield();
   EXPECT_FALSE(lease.stop_token().stop_requested()) << "the lease ran out between two heartbeats";
 }
 
+TEST_F(HeldLeaseTest, CountsFromTheClaimUntilAHeartbeatIsDue) {
+  FakeClock clock(FakeClock::Sleep::waits);
+  const Claim claimed = claim(clock);
+  clock.advance(4s);
+  const HeldLease lease(*store_, claimed, settings_, {});
+  EXPECT_EQ(lease.left(), settings_.lease - 4s);
+  pass(clock, settings_.heartbeat - 4s);
+  EXPECT_EQ(lease.left(), settings_.lease);
+  pass(clock, settings_.lease);
+  EXPECT_NO_THROW(store_->finish(claimed.lease, {}));
+}
+
+TEST_F(HeldLeaseTest, BeatsAtOnceForAClaimThatIsOld) {
+  FakeClock clock(FakeClock::Sleep::waits);
+  const Claim claimed = claim(clock);
+  clock.advance(settings_.heartbeat);
+  {
+    const HeldLease lease(*store_, claimed, settings_, {});
+    EXPECT_EQ(lease.left(), settings_.lease);
+  }
+  clock.advance(settings_.lease);
+  EXPECT_THROW(HeldLease(*store_, claimed, settings_, {}), Error) << "another worker may have it";
+}
+
 TEST_F(HeldLeaseTest, EndsTheRunOfASyncThatWasChangedAndHoldsItUntilThen) {
   FakeClock clock(FakeClock::Sleep::waits);
   const Claim claimed = claim(clock);
-  const HeldLease lease(*store_, claimed.lease, settings_, {});
-  const auto pass = [&](Duration time) {
-    for (Duration passed{0}; passed < time; passed += 500ms) {
-      clock.await_sleepers(1);
-      clock.advance(500ms);
-    }
-    clock.await_sleepers(1);
-  };
-  pass(1s);
+  const HeldLease lease(*store_, claimed, settings_, {});
+  pass(clock, 1s);
   EXPECT_FALSE(lease.stop_token().stop_requested());
   sync_.definition = R"({"changed":true})";
   store_->apply_syncs({sync_});
-  pass(1s);
+  pass(clock, 1s);
   EXPECT_TRUE(lease.stop_token().stop_requested());
   EXPECT_FALSE(lease.cancelled()) << "its job is to be done all the same";
   // A batch may take longer than one lease.
-  pass(2 * settings_.lease);
+  pass(clock, 2 * settings_.lease);
   EXPECT_GT(lease.left(), 0ms);
   EXPECT_NO_THROW(store_->finish(claimed.lease, {Outcome::Kind::give_back, "", {}, {}, "", {}}));
 }
@@ -97,7 +122,7 @@ TEST_F(HeldLeaseTest, EndsTheRunOfASyncThatWasChangedAndHoldsItUntilThen) {
 TEST_F(HeldLeaseTest, NamesItsHolderByItsEpoch) {
   FakeClock clock(FakeClock::Sleep::waits);
   const Claim claimed = claim(clock);
-  const HeldLease lease(*store_, claimed.lease, settings_, {});
+  const HeldLease lease(*store_, claimed, settings_, {});
   EXPECT_EQ(lease.holder().sync_id, sync_.id);
   EXPECT_EQ(lease.holder().epoch, claimed.lease.epoch);
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "core/error.h"
@@ -132,6 +133,36 @@ TEST_F(LongRuns, MakeRoomAfterABatchThoughAPersonAskedForThem) {
   EXPECT_EQ(report.status, "completed") << report.error;
   EXPECT_EQ(report.figures.written, 4000) << "where it stood";
   expect_equal("people");
+}
+
+TEST_F(LongRuns, GiveTheirWorkerWhoWaitsInTheStepThatEndsThem) {
+  put("people", 1, 5000);
+  ask("people", kPersonPriority);
+  takes(to_, Call::after_commit, 61s);
+  auto next = store_->claim("worker", config_.engine.lease);
+  ASSERT_TRUE(next);
+  ask("visits");
+  next = run_claim_and_take_next(*parts_, *next, {});
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->sync.name, "visits");
+  next = run_claim_and_take_next(*parts_, *next, {});
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->sync.name, "people");
+  EXPECT_FALSE(run_claim_and_take_next(*parts_, *next, {})) << "nothing is left to be done";
+  expect_equal("people");
+  expect_equal("visits");
+}
+
+TEST_F(LongRuns, LeaveTheNextToOthersWhenTheirWorkerIsAskedToStop) {
+  put("people", 1, 5000);
+  ask("people", kPersonPriority);
+  ask("visits");
+  const auto claim = store_->claim("worker", config_.engine.lease);
+  ASSERT_TRUE(claim);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(run_claim_and_take_next(*parts_, *claim, stop.get_token()));
+  EXPECT_EQ(store_->pending_jobs(), 2u) << "the job that was in hand is handed back";
 }
 
 TEST_F(LongRuns, GoOnWhileNobodyWaits) {

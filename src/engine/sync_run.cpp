@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -221,12 +222,15 @@ std::string_view result_of(Outcome::Kind kind) {
   return "failed";
 }
 
+/// How a run's end is noted in the store. A first try may do more with it; what that hinders, the others leave out.
+using NoteEnd = std::function<void(const Outcome& outcome, bool first_try)>;
+
 /// False: the sync is another's. A store that is away for a moment must not leave it leased for nothing.
-bool finish(const EngineParts& parts, const Claim& claim, const Outcome& outcome) {
+bool finish(const EngineParts& parts, const Outcome& outcome, const NoteEnd& note_end) {
   for (int attempt = 1;; ++attempt) {
     try {
       failpoint("worker.before_finish");
-      parts.store.finish(claim.lease, outcome);
+      note_end(outcome, attempt == 1);
       return true;
     } catch (const Error& error) {
       // Whoever takes the sync over finishes its jobs.
@@ -261,8 +265,10 @@ const Provider& EngineParts::provider_of(const std::string& connection_name) con
   return providers.at(connection_at(connection_name).provider);
 }
 
-SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop,
-                     const std::vector<std::string>& only) {
+namespace {
+
+SyncReport run_to_its_end(const EngineParts& parts, const Claim& claim, std::stop_token stop,
+                          const std::vector<std::string>& only, const NoteEnd& note_end) {
   const log::Scope scope{{"sync", claim.sync.name}, {"job", claim.jobs.empty() ? "" : claim.jobs.front().id}};
   const auto began = parts.clock.monotonic();
   const Time began_at = parts.store.clock().now();
@@ -270,7 +276,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   Outcome outcome;
   std::optional<HeldLease> lease;
   try {
-    lease.emplace(parts.store, claim.lease, parts.config.engine, stop);
+    lease.emplace(parts.store, claim, parts.config.engine, stop);
     SyncRun run(parts, claim, *lease, only);
     try {
       run.run();
@@ -296,7 +302,7 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   outcome.strategy = report.strategy;
   outcome.tables = report.tables;
   const bool cancelled = lease && lease->cancelled();
-  const bool kept = finish(parts, claim, outcome);
+  const bool kept = finish(parts, outcome, note_end);
   lease.reset();
 
   report.sync = claim.sync.name;
@@ -314,6 +320,25 @@ SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_tok
   else if (outcome.kind == Outcome::Kind::retry)
     log::warn("A sync will be tried again.", {{"error", outcome.error}});
   return report;
+}
+
+}  // namespace
+
+SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop,
+                     const std::vector<std::string>& only) {
+  return run_to_its_end(parts, claim, std::move(stop), only,
+                        [&](const Outcome& outcome, bool) { parts.store.finish(claim.lease, outcome); });
+}
+
+std::optional<Claim> run_claim_and_take_next(const EngineParts& parts, const Claim& claim,
+                                             std::stop_token stop) {
+  std::optional<Claim> next;
+  run_to_its_end(parts, claim, stop, {}, [&](const Outcome& outcome, bool first_try) {
+    if (first_try && !stop.stop_requested())
+      next = parts.store.finish_and_claim(claim.lease, outcome, parts.config.engine.lease);
+    else parts.store.finish(claim.lease, outcome);
+  });
+  return next;
 }
 
 }  // namespace syncflow

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -31,5 +32,10 @@ struct EngineParts {
 /// as in Store::claim; a long run makes room for others of these.
 SyncReport run_claim(const EngineParts& parts, const Claim& claim, std::stop_token stop,
                      const std::vector<std::string>& only = {});
+
+/// The same for a worker that goes on with whatever is due: claims that in the step that ends the run. Empty: nothing is
+/// due, a stop is asked for, or the end could not be noted in that step.
+std::optional<Claim> run_claim_and_take_next(const EngineParts& parts, const Claim& claim,
+                                             std::stop_token stop);
 
 }  // namespace syncflow

@@ -1,5 +1,8 @@
 #include "engine/worker_pool.h"
 
+#include <optional>
+#include <utility>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "core/uuid.h"
@@ -34,10 +37,12 @@ bool WorkerPool::wait(Duration patience) {
 
 void WorkerPool::work(std::stop_token stop) {
   const std::string owner = random_uuid();
-  while (!stop.stop_requested()) {
+  std::optional<Claim> next;
+  while (next || !stop.stop_requested()) {
     try {
-      const auto claim = parts_.store.claim(owner, parts_.config.engine.lease);
-      if (claim) run_claim(parts_, *claim, stop);
+      if (!next) next = parts_.store.claim(owner, parts_.config.engine.lease);
+      if (const auto claim = std::exchange(next, std::nullopt))
+        next = run_claim_and_take_next(parts_, *claim, stop);
       else parts_.store.wait_for_jobs(kLookForJobsEvery, stop);
     } catch (const std::exception& error) {
       const auto* known = dynamic_cast<const Error*>(&error);

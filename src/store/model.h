@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -136,6 +137,9 @@ struct Claim {
   std::vector<Job> jobs;  ///< all due ones of the sync, now processing
   Lease lease;
   int attempt = 1;
+  /// Not later than it was granted, by both hands of the store's clock: the lease lasts its time from then at least.
+  std::chrono::steady_clock::time_point sent;
+  Time sent_at;
 };
 
 /// Whether deletes of a mapping are held back for a person to judge (hold "brake").

@@ -18,8 +18,42 @@ std::string_view word_for(Outcome::Kind kind) {
   throw Error(ErrorKind::bug, "an outcome without a word");
 }
 
+/// What the functions that end a run take first.
+Call& add_end(Call& call, const Lease& lease, const Outcome& outcome) {
+  call.lease(lease)
+      .id(random_uuid())
+      .text(word_for(outcome.kind))
+      .text(outcome.error)
+      .duration(outcome.wait)
+      .text(outcome.strategy)
+      .text(to_json(outcome.tables));
+  if (!outcome.hold) return call.null().null().null();
+  return call.text(outcome.hold->kind).text(outcome.hold->reason).time(outcome.hold->since);
+}
+
 Call& add_ids(Call& call, const std::vector<std::string>& ids) {
   return call.array(ids, [](std::string& out, const std::string& id) { append_id(out, id); });
+}
+
+/// A claim that is about to be sent, with what the server is not to choose.
+Claim new_claim(Clock& clock, const std::string& owner) {
+  Claim claim;
+  claim.sent = clock.monotonic();
+  claim.sent_at = clock.now();
+  claim.lease.run_id = random_uuid();
+  claim.lease.owner = owner;
+  return claim;
+}
+
+/// Of `SELECT epoch, attempt, (sync).*, (job).*`, a row for each job. Empty: there is nothing to do.
+std::optional<Claim> read_claim(const libpq::Rows& rows, Claim claim) {
+  if (rows.size() == 0) return std::nullopt;
+  claim.sync = read_sync(rows, 0, 2);
+  claim.lease.sync_id = claim.sync.id;
+  claim.lease.epoch = rows.integer(0, 0);
+  claim.attempt = static_cast<int>(rows.integer(0, 1));
+  for (int row = 0; row < rows.size(); ++row) claim.jobs.push_back(read_job(rows, row, 2 + kSyncColumns));
+  return claim;
 }
 
 }  // namespace
@@ -67,17 +101,10 @@ std::size_t PostgresqlStore::pending_jobs() {
 
 std::optional<Claim> PostgresqlStore::claim(const std::string& owner, Duration lease,
                                             const std::vector<std::string>& only) {
-  const std::string run_id = random_uuid();
+  Claim claim = new_claim(clock(), owner);
   Call call("SELECT epoch, attempt, (sync).*, (job).* FROM syncflow_claim($1, $2, $3, $4, $5, $6)");
-  add_ids(call.text(owner).id(run_id).duration(lease), only);
-  const libpq::Rows rows = run(now(call).again(), Retry::told);
-  if (rows.size() == 0) return std::nullopt;
-  Claim claim;
-  claim.sync = read_sync(rows, 0, 2);
-  claim.lease = {claim.sync.id, run_id, owner, rows.integer(0, 0)};
-  claim.attempt = static_cast<int>(rows.integer(0, 1));
-  for (int row = 0; row < rows.size(); ++row) claim.jobs.push_back(read_job(rows, row, 2 + kSyncColumns));
-  return claim;
+  add_ids(call.text(owner).id(claim.lease.run_id).duration(lease), only);
+  return read_claim(run(now(call).again(), Retry::told), std::move(claim));
 }
 
 std::optional<Time> PostgresqlStore::next_job(const std::vector<std::string>& only) {
@@ -116,12 +143,21 @@ void PostgresqlStore::finish(const Lease& lease, const Outcome& outcome) {
       outcome.yields
           ? "SELECT syncflow_finish_yielded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
           : "SELECT syncflow_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
-  call.lease(lease).id(random_uuid()).text(word_for(outcome.kind)).text(outcome.error).duration(outcome.wait);
-  call.text(outcome.strategy).text(to_json(outcome.tables));
-  if (outcome.hold) call.text(outcome.hold->kind).text(outcome.hold->reason).time(outcome.hold->since);
-  else call.null().null().null();
-  run(now(call).again(), Retry::told);
+  run(now(add_end(call, lease, outcome)).again(), Retry::told);
   wake_waiters();
+}
+
+std::optional<Claim> PostgresqlStore::finish_and_claim(const Lease& lease, const Outcome& outcome,
+                                                       Duration next_lease) {
+  failpoint("store.job_state");
+  Claim claim = new_claim(clock(), lease.owner);
+  Call call(
+      "SELECT epoch, attempt, (sync).*, (job).* FROM syncflow_finish_and_claim($1, $2, $3, $4, $5, $6, $7, "
+      "$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)");
+  add_end(call, lease, outcome).boolean(outcome.yields).id(claim.lease.run_id).duration(next_lease);
+  auto next = read_claim(run(now(call).again(), Retry::told), std::move(claim));
+  wake_waiters();
+  return next;
 }
 
 std::size_t PostgresqlStore::release_all() {

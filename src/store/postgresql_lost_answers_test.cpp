@@ -163,6 +163,22 @@ TEST_F(LostAnswers, OfAFinishUseUpOneAttempt) {
   EXPECT_EQ(store_->find_job(claim.jobs.front().id)->retry_count, 1);
 }
 
+TEST_F(LostAnswers, OfAFinishWithAClaimUseUpOneAttemptAndGiveTheSyncThatTheFirstTryTook) {
+  const Claim claim = claim_of("a");
+  store_->enqueue(sync("b").id, Trigger::manual);
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::retry;
+  outcome.error = "cut here";
+  outcome.wait = 1h;
+  const auto next =
+      losing_the_answer("cut here", [&] { return store_->finish_and_claim(claim.lease, outcome, 60s); });
+  EXPECT_EQ(store_->find_job(claim.jobs.front().id)->retry_count, 1);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->sync.id, sync("b").id);
+  EXPECT_EQ(next->lease.epoch, 1);
+  store_->commit_batch(next->lease, batch_to("p1", "orders"));
+}
+
 TEST_F(LostAnswers, OfALookTellThatThePositionMoved) {
   const Claim claim = claim_of("a");
   store_->commit_batch(claim.lease, batch_to("p1", "cut here"));
@@ -243,6 +259,21 @@ TEST_F(LostAnswers, OfAFinishThatIsStillAtWorkUseUpOneAttempt) {
   outcome.kind = Outcome::Kind::retry;
   cut_in_the_middle("a", [&] { EXPECT_NO_THROW(store_->finish(claim.lease, outcome)); });
   EXPECT_EQ(store_->find_job(claim.jobs.front().id)->retry_count, 1);
+}
+
+TEST_F(LostAnswers, OfAFinishWithAClaimThatIsStillAtWorkGiveTheSyncThatItTakes) {
+  const Claim claim = claim_of("a");
+  store_->enqueue(sync("b").id, Trigger::manual);
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::retry;
+  outcome.wait = 1h;
+  std::optional<Claim> next;
+  cut_in_the_middle("a",
+                    [&] { EXPECT_NO_THROW(next = store_->finish_and_claim(claim.lease, outcome, 60s)); });
+  EXPECT_EQ(store_->find_job(claim.jobs.front().id)->retry_count, 1);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->lease.epoch, 1);
+  EXPECT_FALSE(store_->claim("worker", 60s)) << "it took one sync";
 }
 
 /// A claim waits for no sync; what holds it up here is the table of its runs.

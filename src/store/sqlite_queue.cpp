@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
 #include "core/failpoint.h"
 #include "core/uuid.h"
 #include "store/sqlite_rows.h"
@@ -177,81 +181,117 @@ std::optional<Time> first_of_these(Connection& connection, const std::vector<std
 
 // --- taking it ---
 
-Sync sync_of(Connection& connection, const std::string& sync_id) {
+/// The sync, and the epoch of its last lease.
+std::pair<Sync, std::int64_t> sync_and_epoch(Connection& connection, const std::string& sync_id) {
   static const std::string sql =
-      fmt::format("SELECT 0, {} FROM {} WHERE s.id = ?1", kSyncColumns, kSyncTables);
+      fmt::format("SELECT t.epoch, {} FROM {} WHERE s.id = ?1", kSyncColumns, kSyncTables);
   Query query(connection, sql);
   if (!query.bind(sync_id).step())
     throw Error(ErrorKind::bug, fmt::format("sync {} has a state but no definition", sync_id));
-  return read_sync(query);
+  return {read_sync(query), query.integer(0)};
 }
 
-void take_jobs(Connection& connection, const Sync& sync, const std::string& run_id, Time now) {
-  Query(connection,
-        "UPDATE data_sync_jobs SET status = 'processing', run_id = ?3, started_at = ?4, updated_at = ?4, "
-        "noticed = 0, "
-        "provider = CASE provider WHEN '' THEN ?5 ELSE provider END "
-        "WHERE sync_id = ?1 AND status = 'pending' AND +team_id = ?2 AND run_after <= ?4")
-      .bind(sync.id, sync.team_id, run_id, now, sync.provider)
-      .run();
-}
+/// A job with its number in the table, by which it is changed: an update that looks for its rows by what it changes
+/// notes them all first.
+struct NumberedJob {
+  std::int64_t seq = 0;
+  Job job;
+};
 
-std::vector<Job> jobs_of_run(Connection& connection, const Lease& lease) {
+/// The most urgent first, then the oldest.
+std::vector<NumberedJob> due_jobs(Connection& connection, const Sync& sync, Time now) {
   static const std::string sql = fmt::format(
-      "SELECT seq, {} FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2 "
-      "ORDER BY priority DESC, seq",
+      "SELECT seq, {} FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'pending' AND +team_id = ?2 "
+      "AND run_after <= ?3",
       kJobColumns);
   Query query(connection, sql);
-  query.bind(lease.sync_id, lease.run_id);
-  std::vector<Job> jobs;
-  while (query.step()) jobs.push_back(read_job(query));
+  query.bind(sync.id, sync.team_id, now);
+  std::vector<NumberedJob> jobs;
+  while (query.step()) jobs.push_back({query.integer(0), read_job(query)});
+  std::sort(jobs.begin(), jobs.end(), [](const NumberedJob& a, const NumberedJob& b) {
+    return a.job.priority != b.job.priority ? a.job.priority > b.job.priority : a.seq < b.seq;
+  });
   return jobs;
 }
 
-std::int64_t grant_lease(Connection& connection, const Lease& lease, Time until) {
-  Query query(connection,
-              "UPDATE sync_state SET epoch = epoch + 1, lease_owner = ?2, lease_run = ?3, lease_until = ?4, "
-              "lease_version = definition_version, backoff_until = NULL WHERE sync_id = ?1 RETURNING epoch");
-  query.bind(lease.sync_id, lease.owner, lease.run_id, until).step();
-  return query.integer(0);
+void take_job(Connection& connection, NumberedJob& taken, const Claim& claim, Time now) {
+  Job& job = taken.job;
+  job.status = JobStatus::processing;
+  job.started_at = job.updated_at = now;
+  if (job.provider.empty()) job.provider = claim.sync.provider;
+  Query(connection,
+        "UPDATE data_sync_jobs SET status = 'processing', run_id = ?2, started_at = ?3, updated_at = ?3, "
+        "noticed = 0, provider = ?4 WHERE seq = ?1")
+      .bind(taken.seq, claim.lease.run_id, now, job.provider)
+      .run();
 }
 
-void record_run(Connection& connection, const Claim& claim, Time now) {
+void grant_lease(Connection& connection, const Lease& lease, Time until) {
+  static const std::string sql = fmt::format(
+      "UPDATE sync_state SET epoch = ?2, lease_owner = ?3, lease_run = ?4, lease_until = ?5, "
+      "lease_version = definition_version, backoff_until = NULL, {} WHERE sync_id = ?1",
+      kPendingCounted);
+  Query(connection, sql).bind(lease.sync_id, lease.epoch, lease.owner, lease.run_id, until).run();
+}
+
+void record_run(Connection& connection, const Claim& claim, const std::vector<NumberedJob>& jobs, Time now) {
   Query(connection,
         "INSERT INTO sync_runs(id, job_id, sync_id, team_id, attempt, status, started_at) "
         "VALUES (?1, ?2, ?3, ?4, ?5, 'processing', ?6)")
-      .bind(claim.lease.run_id, claim.jobs.front().id, claim.sync.id, claim.sync.team_id, claim.attempt, now)
+      .bind(claim.lease.run_id, jobs.front().job.id, claim.sync.id, claim.sync.team_id, claim.attempt, now)
       .run();
-  Query(connection,
-        "INSERT INTO sync_run_jobs(job_seq, run_seq) SELECT j.seq, r.seq FROM sync_runs r, data_sync_jobs j "
-        "WHERE r.id = ?2 AND j.sync_id = ?1 AND j.status = 'processing' AND j.run_id = ?2")
-      .bind(claim.sync.id, claim.lease.run_id)
-      .run();
+  const std::int64_t run = connection.database().last_insert_rowid();
+  for (const NumberedJob& served : jobs)
+    Query(connection, "INSERT INTO sync_run_jobs(job_seq, run_seq) VALUES (?1, ?2)")
+        .bind(served.seq, run)
+        .run();
 }
 
-void note_turn(Connection& connection, const Claim& claim) {
+void note_turn(Connection& connection, int priority, const std::string& team_id) {
   Query(connection,
         "INSERT INTO queue_turns(priority, team_id) VALUES (?1, ?2) "
         "ON CONFLICT (priority) DO UPDATE SET team_id = excluded.team_id WHERE team_id <> excluded.team_id")
-      .bind(claim.jobs.front().priority, claim.sync.team_id)
+      .bind(priority, team_id)
       .run();
 }
 
-/// Empty: the sync's state promised jobs that are not there any more.
-std::optional<Claim> take(Connection& connection, const std::string& sync_id, const std::string& owner,
-                          Time now, Duration time) {
+/// Makes the claim one of this sync. False: the sync's state promised jobs that are not there any more.
+bool take(Connection& connection, Claim& claim, const std::string& sync_id, const std::string& owner,
+          Duration time) {
+  const Time now = claim.sent_at;
+  std::int64_t last_epoch = 0;
+  std::tie(claim.sync, last_epoch) = sync_and_epoch(connection, sync_id);
+  std::vector<NumberedJob> jobs = due_jobs(connection, claim.sync, now);
+  if (jobs.empty()) {
+    recount_pending(connection, sync_id);
+    return false;
+  }
+  claim.lease = {claim.sync.id, random_uuid(), owner, last_epoch + 1};
+  for (NumberedJob& due : jobs) {
+    take_job(connection, due, claim, now);
+    claim.attempt = std::max(claim.attempt, due.job.retry_count + 1);
+  }
+  grant_lease(connection, claim.lease, now + time);
+  record_run(connection, claim, jobs, now);
+  note_turn(connection, jobs.front().job.priority, claim.sync.team_id);
+  for (NumberedJob& taken : jobs) claim.jobs.push_back(std::move(taken.job));
+  return true;
+}
+
+std::optional<Claim> claim_next(Connection& connection, Clock& clock, const std::string& owner, Duration time,
+                                const std::vector<std::string>& only) {
   Claim claim;
-  claim.sync = sync_of(connection, sync_id);
-  claim.lease = {claim.sync.id, random_uuid(), owner, 0};
-  take_jobs(connection, claim.sync, claim.lease.run_id, now);
-  claim.jobs = jobs_of_run(connection, claim.lease);
-  recount_pending(connection, sync_id);
-  if (claim.jobs.empty()) return std::nullopt;
-  for (const Job& job : claim.jobs) claim.attempt = std::max(claim.attempt, job.retry_count + 1);
-  claim.lease.epoch = grant_lease(connection, claim.lease, now + time);
-  record_run(connection, claim, now);
-  note_turn(connection, claim);
-  return claim;
+  claim.sent = clock.monotonic();
+  claim.sent_at = clock.now();
+  const Time now = claim.sent_at;
+  take_notice(connection, now);
+  take_back_expired(connection, now);
+  // Each round without a claim corrects one sync's state, so this ends.
+  for (;;) {
+    const auto sync_id = only.empty() ? next_of_any(connection, now) : next_of_these(connection, only, now);
+    if (!sync_id) return std::nullopt;
+    if (take(connection, claim, *sync_id, owner, time)) return claim;
+  }
 }
 
 // --- the end of a run ---
@@ -266,13 +306,23 @@ std::string_view run_status(Outcome::Kind kind) {
   return "failed";
 }
 
+std::vector<std::int64_t> jobs_in_hand(Connection& connection, const Lease& lease) {
+  Query query(connection,
+              "SELECT seq FROM data_sync_jobs WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2");
+  query.bind(lease.sync_id, lease.run_id);
+  std::vector<std::int64_t> jobs;
+  while (query.step()) jobs.push_back(query.integer(0));
+  return jobs;
+}
+
 void end_jobs(Connection& connection, const Lease& lease, std::string_view status, const std::string& error,
               Time now) {
-  Query(connection,
-        "UPDATE data_sync_jobs SET status = ?3, error = nullif(?4, ''), finished_at = ?5, updated_at = ?5 "
-        "WHERE sync_id = ?1 AND status = 'processing' AND run_id = ?2")
-      .bind(lease.sync_id, lease.run_id, status, error, now)
-      .run();
+  for (const std::int64_t seq : jobs_in_hand(connection, lease))
+    Query(connection,
+          "UPDATE data_sync_jobs SET status = ?2, error = nullif(?3, ''), finished_at = ?4, updated_at = ?4 "
+          "WHERE seq = ?1")
+        .bind(seq, status, error, now)
+        .run();
 }
 
 void return_jobs(Connection& connection, const Lease& lease, const Outcome& outcome, Time now) {
@@ -320,28 +370,30 @@ bool was_changed(Connection& connection, const Lease& lease) {
 }
 
 void end_lease(Connection& connection, const Lease& lease, std::optional<Time> backoff_until) {
-  Query(connection,
-        "UPDATE sync_state SET lease_owner = NULL, lease_run = NULL, lease_until = NULL, backoff_until = ?2 "
-        "WHERE sync_id = ?1")
-      .bind(lease.sync_id, backoff_until)
-      .run();
+  static const std::string sql = fmt::format(
+      "UPDATE sync_state SET lease_owner = NULL, lease_run = NULL, lease_until = NULL, backoff_until = ?2, "
+      "{} WHERE sync_id = ?1",
+      kPendingCounted);
+  Query(connection, sql).bind(lease.sync_id, backoff_until).run();
+}
+
+void finish_run(Connection& connection, const Lease& lease, const Outcome& outcome, Time now) {
+  require_lease(connection, lease, now);
+  const bool over = outcome.kind == Outcome::Kind::completed || outcome.kind == Outcome::Kind::failed;
+  if (over) end_jobs(connection, lease, run_status(outcome.kind), outcome.error, now);
+  else return_jobs(connection, lease, outcome, now);
+  failpoint("store.job_state");
+  end_run(connection, lease, outcome, now);
+  const bool backs_off = !over && outcome.wait > Duration::zero();
+  end_lease(connection, lease, backs_off ? std::optional(now + outcome.wait) : std::nullopt);
+  if (outcome.hold) hold_after_run(connection, lease.sync_id, *outcome.hold);
 }
 
 }  // namespace
 
 std::optional<Claim> SqliteStore::claim(const std::string& owner, Duration lease,
                                         const std::vector<std::string>& only) {
-  return write([&](Connection& connection) -> std::optional<Claim> {
-    const Time now = clock_.now();
-    take_notice(connection, now);
-    take_back_expired(connection, now);
-    // Each round without a claim corrects one sync's state, so this ends.
-    for (;;) {
-      const auto sync_id = only.empty() ? next_of_any(connection, now) : next_of_these(connection, only, now);
-      if (!sync_id) return std::nullopt;
-      if (auto claim = take(connection, *sync_id, owner, now, lease)) return claim;
-    }
-  });
+  return write([&](Connection& connection) { return claim_next(connection, clock_, owner, lease, only); });
 }
 
 std::optional<Time> SqliteStore::next_job(const std::vector<std::string>& only) {
@@ -382,20 +434,18 @@ bool SqliteStore::is_to_end(const Lease& lease) {
 }
 
 void SqliteStore::finish(const Lease& lease, const Outcome& outcome) {
-  write([&](Connection& connection) {
-    const Time now = clock_.now();
-    require_lease(connection, lease, now);
-    const bool over = outcome.kind == Outcome::Kind::completed || outcome.kind == Outcome::Kind::failed;
-    if (over) end_jobs(connection, lease, run_status(outcome.kind), outcome.error, now);
-    else return_jobs(connection, lease, outcome, now);
-    failpoint("store.job_state");
-    end_run(connection, lease, outcome, now);
-    const bool backs_off = !over && outcome.wait > Duration::zero();
-    end_lease(connection, lease, backs_off ? std::optional(now + outcome.wait) : std::nullopt);
-    if (outcome.hold) hold_after_run(connection, lease.sync_id, *outcome.hold);
-    recount_pending(connection, lease.sync_id);
+  write([&](Connection& connection) { finish_run(connection, lease, outcome, clock_.now()); });
+  wake_waiters();
+}
+
+std::optional<Claim> SqliteStore::finish_and_claim(const Lease& lease, const Outcome& outcome,
+                                                   Duration next_lease) {
+  auto next = write([&](Connection& connection) {
+    finish_run(connection, lease, outcome, clock_.now());
+    return claim_next(connection, clock_, lease.owner, next_lease, {});
   });
   wake_waiters();
+  return next;
 }
 
 std::size_t SqliteStore::release_all() {

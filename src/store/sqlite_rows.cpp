@@ -76,13 +76,8 @@ bool note_pending(Connection& connection, const std::string& sync_id, const std:
 }
 
 void recount_pending(Connection& connection, const std::string& sync_id) {
-  Query(
-      connection,
-      "UPDATE sync_state SET (queued_run_after, queued_priority) = "
-      "(SELECT min(run_after), coalesce(max(priority), 0) FROM data_sync_jobs j "
-      "WHERE j.sync_id = ?1 AND j.status = 'pending' AND +j.team_id = sync_state.team_id) WHERE sync_id = ?1")
-      .bind(sync_id)
-      .run();
+  static const std::string sql = fmt::format("UPDATE sync_state SET {} WHERE sync_id = ?1", kPendingCounted);
+  Query(connection, sql).bind(sync_id).run();
 }
 
 std::string page_filter(const Page& page) {

@@ -40,7 +40,11 @@ void require_lease(Connection& connection, const Lease& lease, Time now);
 /// Counts one more pending job into the sync's state. False: there is no such sync of this team.
 bool note_pending(Connection& connection, const std::string& sync_id, const std::string& team_id,
                   Time run_after, int priority);
-/// Reads anew from the jobs what the sync's state says about pending ones.
+/// For `UPDATE sync_state SET … WHERE sync_id = ?1`: reads anew from the jobs what the sync's state says about pending
+/// ones.
+inline constexpr std::string_view kPendingCounted =
+    "(queued_run_after, queued_priority) = (SELECT min(run_after), coalesce(max(priority), 0) FROM "
+    "data_sync_jobs j WHERE j.sync_id = ?1 AND j.status = 'pending' AND +j.team_id = sync_state.team_id)";
 void recount_pending(Connection& connection, const std::string& sync_id);
 
 void put_hold(Connection& connection, const std::string& sync_id, const Hold& hold);

@@ -54,6 +54,8 @@ class SqliteStore : public Store {
   bool is_to_end(const Lease& lease) override;
   bool heartbeat(const Lease& lease, Duration time) override;
   void finish(const Lease& lease, const Outcome& outcome) override;
+  std::optional<Claim> finish_and_claim(const Lease& lease, const Outcome& outcome,
+                                        Duration next_lease) override;
   std::size_t release_all() override;
 
   Listed<Run> list_runs(const Page& page) override;

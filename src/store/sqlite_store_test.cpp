@@ -58,6 +58,17 @@ class SqliteStoreTest : public ::testing::Test {
     sqlite::Statement statement = file.prepare(sql);
     return statement.step() ? statement.string(0) : "no row";
   }
+  /// The file as a program of the time before left it.
+  void make_file_of_version(int version) {
+    database().execute("PRAGMA application_id = 0x53594e46");
+    for (const Migration& migration : migrations::sqlite())
+      if (migration.number <= version) database().execute(std::string(migration.sql));
+    database().execute("PRAGMA user_version = " + std::to_string(version));
+  }
+  /// Whether SQLite refuses what another program does to the tables.
+  bool refuses(const std::string& sql) {
+    return error_of([&] { database().execute(sql); }).has_value();
+  }
   /// What opening the store says; empty: it opens.
   std::string refusal() {
     try {
@@ -132,12 +143,8 @@ TEST_F(SqliteStoreTest, PrintsTheSqlThatMakesAStore) {
 }
 
 TEST_F(SqliteStoreTest, KeepsWhatWasNotedWhenItsTablesAreMadeAnew) {
-  // As a program of the time before left it.
-  database().execute("PRAGMA application_id = 0x53594e46");
-  for (const Migration& migration : migrations::sqlite())
-    if (migration.number < 4) database().execute(std::string(migration.sql));
+  make_file_of_version(3);
   database().execute(
-      "PRAGMA user_version = 3;"
       "INSERT INTO syncs VALUES ('s', 'orders', 't', 'active', 'p', 'a', 'b', 'every 1 minute', '{}');"
       "INSERT INTO sync_mappings VALUES (7, 's', 'orders', 'p1', 'd', 's', 1, 0, 3, NULL, NULL, 'fine', 1);"
       "INSERT INTO sync_rows VALUES (7, x'00112233445566778899aabbccddeeff', zeroblob(16), '[1]', 3);"
@@ -152,6 +159,38 @@ TEST_F(SqliteStoreTest, KeepsWhatWasNotedWhenItsTablesAreMadeAnew) {
   EXPECT_EQ(first_value("SELECT key_set FROM sync_keys WHERE mapping_id = 7"), "1");
   EXPECT_EQ(first_value("PRAGMA foreign_key_check"), "no row");
   EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(SqliteStoreTest, KeepsJobsAndTheirChecksWhenTheseAreWrittenAnew) {
+  make_file_of_version(4);
+  database().execute(
+      "INSERT INTO data_sync_jobs(sync_id, created_at) VALUES ('x', '2024-01-01T00:00:00.123456Z');"
+      "CREATE VIEW of_others AS SELECT id, status FROM data_sync_jobs");
+  open();
+  EXPECT_EQ(first_value("SELECT created_at FROM data_sync_jobs"), "2024-01-01T00:00:00.123456Z");
+  EXPECT_EQ(first_value("SELECT status FROM of_others"), "pending");
+  for (const char* status : {"pending", "processing", "completed", "failed"})
+    EXPECT_FALSE(refuses(std::string("UPDATE data_sync_jobs SET status = '") + status + "'")) << status;
+  EXPECT_TRUE(refuses("UPDATE data_sync_jobs SET status = 'paused'"));
+  const std::string run =
+      "INSERT INTO sync_runs(id, job_id, sync_id, team_id, attempt, status, started_at) VALUES (";
+  for (const char* status : {"processing", "completed", "failed", "yielded"})
+    EXPECT_FALSE(refuses(run + "'" + status + "', 'j', 'x', 't', 1, '" + status + "', '2024')")) << status;
+  EXPECT_TRUE(refuses(run + "'r', 'j', 'x', 't', 1, 'pending', '2024')"));
+  EXPECT_EQ(first_value("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(SqliteStoreTest, ChangesAJobWithoutACheckOfWhatStays) {
+  open();
+  sqlite::Database file = database();
+  for (const char* sql : {"UPDATE data_sync_jobs SET status = 'completed', error = NULL WHERE seq = 1",
+                          "UPDATE sync_runs SET status = 'completed' WHERE seq = 1"}) {
+    sqlite::Statement statement = file.prepare(std::string("EXPLAIN ") + sql);
+    std::string program;
+    while (statement.step()) program += statement.string(1) + " " + statement.string(5) + "\n";
+    EXPECT_EQ(program.find("strftime"), std::string::npos) << program;
+    EXPECT_EQ(program.find("OpenEphemeral"), std::string::npos) << program;
+  }
 }
 
 TEST_F(SqliteStoreTest, LeavesNothingOfAMigrationThatFails) {
@@ -182,12 +221,32 @@ TEST_F(SqliteStoreTest, IsMadeOnceByProgramsThatStartTogether) {
 
 TEST_F(SqliteStoreTest, RefusesAnInsertedJobWhoseTimeIsNone) {
   open();
-  for (const char* time : {"tomorrow", "2024-13-01T00:00:00Z", "1700000000", "2024-01-01T00:00:00.abcdefZ"}) {
+  for (const char* time :
+       {"tomorrow", "now", "2024-13-01T00:00:00Z", "1700000000", "2024-01-01T00:00:00.abcdefZ"}) {
     const std::string sql =
         std::string("INSERT INTO data_sync_jobs(sync_id, run_after) VALUES ('x', '") + time + "')";
     EXPECT_TRUE(error_of([&] { database().execute(sql); })) << time;
   }
   EXPECT_EQ(first_value("SELECT count(*) FROM data_sync_jobs"), "0");
+}
+
+TEST_F(SqliteStoreTest, LooksAtATimeThatAnotherProgramChanges) {
+  open();
+  database().execute(
+      "INSERT INTO data_sync_jobs(sync_id, created_at) VALUES ('x', '2024-01-01T00:00:00.123456Z')");
+  for (const std::string column : {"created_at", "updated_at", "run_after", "started_at", "finished_at"})
+    for (const std::string time : {"tomorrow", "now", "2024-13-01T00:00:00Z", "1700000000"})
+      EXPECT_TRUE(refuses("UPDATE data_sync_jobs SET " + column + " = '" + time + "'")) << column << time;
+  database().execute("UPDATE data_sync_jobs SET status = 'failed'");
+  EXPECT_EQ(first_value("SELECT created_at FROM data_sync_jobs"), "2024-01-01T00:00:00.123456Z");
+
+  database().execute(
+      "UPDATE data_sync_jobs SET updated_at = '2024-01-01T02:00:00+02:00', started_at = "
+      "'2024-01-01T02:00:00+02:00'");
+  EXPECT_EQ(first_value("SELECT updated_at FROM data_sync_jobs"), "2024-01-01T00:00:00.000000Z");
+  EXPECT_EQ(first_value("SELECT started_at FROM data_sync_jobs"), "2024-01-01T00:00:00.000000Z");
+  database().execute("UPDATE data_sync_jobs SET finished_at = '2023-02-29 12:00:00'");
+  EXPECT_EQ(first_value("SELECT finished_at FROM data_sync_jobs"), "2023-03-01T12:00:00.000000Z");
 }
 
 TEST_F(SqliteStoreTest, FillsInWhatAnInsertedJobLeavesOut) {

@@ -141,6 +141,9 @@ class Store {
   /// Ends the run and gives the lease back. Cancelled jobs stay as they are; so does the hold "removed". Throws
   /// Error(lease_lost).
   virtual void finish(const Lease& lease, const Outcome& outcome) = 0;
+  /// `finish`, and then a `claim` of any sync by the same worker, for the price of one: when it throws, neither happened.
+  virtual std::optional<Claim> finish_and_claim(const Lease& lease, const Outcome& outcome,
+                                                Duration next_lease) = 0;
   /// Hands back what earlier processes held and returns how many jobs are pending again. Only for the one
   /// process that may work on this store (ProcessLock), before it starts.
   virtual std::size_t release_all() = 0;

@@ -23,6 +23,8 @@ TEST_P(StoreClaimContract, HandsOutAJobOnceAndRecordsTheRun) {
   EXPECT_EQ(claim.jobs[0].status, JobStatus::processing);
   EXPECT_EQ(claim.jobs[0].started_at, clock_.now());
   EXPECT_EQ(claim.attempt, 1);
+  EXPECT_EQ(claim.sent, clock_.monotonic());
+  EXPECT_EQ(claim.sent_at, clock_.now());
   EXPECT_EQ(claim.lease.sync_id, id);
   EXPECT_EQ(claim.lease.owner, "worker 1");
   EXPECT_FALSE(StoreContract::claim("worker 2"));
@@ -221,6 +223,58 @@ TEST_P(StoreClaimContract, GivesBackWithoutUsingUpAnAttempt) {
   EXPECT_FALSE(claim());
   clock_.advance(40s);
   EXPECT_EQ(claimed().attempt, 1);
+}
+
+TEST_P(StoreClaimContract, EndsARunAndClaimsTheNextInOneStep) {
+  const std::string id = apply({make_sync("a"), make_sync("b")});
+  const Claim first = claim_of(id);
+  store_->enqueue(make_sync("b").id, Trigger::schedule);
+  clock_.advance(1s);
+  const auto next = store_->finish_and_claim(first.lease, {}, kLease);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(status_of(first.jobs.front().id), JobStatus::completed);
+  EXPECT_EQ(store_->find_run(first.lease.run_id)->status, "completed");
+  EXPECT_EQ(next->sync.name, "b");
+  EXPECT_EQ(next->lease.owner, first.lease.owner);
+  EXPECT_EQ(next->sent, clock_.monotonic());
+  EXPECT_EQ(next->sent_at, clock_.now());
+  ASSERT_EQ(next->jobs.size(), 1u);
+  EXPECT_EQ(status_of(next->jobs.front().id), JobStatus::processing);
+  EXPECT_EQ(store_->find_run(next->lease.run_id)->status, "processing");
+  EXPECT_FALSE(claim()) << "it is in hand";
+  clock_.advance(kLease - 1us);
+  EXPECT_FALSE(store_->finish_and_claim(next->lease, {}, kLease)) << "nothing is due";
+  EXPECT_EQ(status_of(next->jobs.front().id), JobStatus::completed);
+}
+
+TEST_P(StoreClaimContract, ClaimsTheSyncThatItsRunFreedIfItIsDueAgain) {
+  const std::string id = apply("orders");
+  const Claim first = claim_of(id);
+  const auto asked = store_->enqueue(id, Trigger::webhook);
+  const auto next = store_->finish_and_claim(first.lease, {}, kLease);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->jobs.front().id, asked.job.id);
+  EXPECT_GT(next->lease.epoch, first.lease.epoch);
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::retry;
+  outcome.wait = 10s;
+  EXPECT_FALSE(store_->finish_and_claim(next->lease, outcome, kLease)) << "it waits for its retry";
+  EXPECT_EQ(job(asked.job.id).retry_count, 1);
+}
+
+TEST_P(StoreClaimContract, ClaimsWhoWaitsInTheStepThatMakesRoom) {
+  const std::string id = apply({make_sync("a"), make_sync("b")});
+  store_->enqueue(id, Trigger::manual, kPersonPriority);
+  const Claim first = claimed();
+  store_->enqueue(make_sync("b").id, Trigger::schedule);
+  clock_.advance(1s);
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::give_back;
+  outcome.yields = true;
+  const auto next = store_->finish_and_claim(first.lease, outcome, kLease);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->sync.name, "b");
+  EXPECT_EQ(job(first.jobs.front().id).priority, 0);
 }
 
 TEST_P(StoreClaimContract, LetsThoseThatWaitGoBeforeAPersonsRunThatMakesRoom) {

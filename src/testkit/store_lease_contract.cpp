@@ -47,6 +47,7 @@ TEST_P(StoreLeaseContract, RefusesEveryWriteOfARunThatLostItsLease) {
     EXPECT_EQ(error_of([&] { store_->commit_batch(lost.lease, batch_to("p2")); }), ErrorKind::lease_lost);
     EXPECT_EQ(error_of([&] { store_->reset_sync(lost.lease); }), ErrorKind::lease_lost);
     EXPECT_EQ(error_of([&] { complete(lost); }), ErrorKind::lease_lost);
+    EXPECT_EQ(error_of([&] { store_->finish_and_claim(lost.lease, {}, kLease); }), ErrorKind::lease_lost);
   };
   refused_everywhere();
   const Claim taken = claimed("worker 2");
@@ -57,6 +58,18 @@ TEST_P(StoreLeaseContract, RefusesEveryWriteOfARunThatLostItsLease) {
   refused_everywhere();
   EXPECT_EQ(store_->find_run(taken.lease.run_id)->figures.read, 0);
   EXPECT_EQ(store_->find_run(lost.lease.run_id)->figures.read, 1);
+}
+
+TEST_P(StoreLeaseContract, ClaimsNothingForARunThatLostItsLease) {
+  const std::string id = apply({make_sync("orders"), make_sync("people")});
+  const Claim lost = claim_of(id);
+  clock_.advance(kLease);
+  const auto asked = store_->enqueue(make_sync("people").id, Trigger::manual, kPersonPriority);
+  EXPECT_EQ(error_of([&] { store_->finish_and_claim(lost.lease, {}, kLease); }), ErrorKind::lease_lost);
+  EXPECT_EQ(status_of(lost.jobs.front().id), JobStatus::processing);
+  EXPECT_EQ(status_of(asked.job.id), JobStatus::pending);
+  EXPECT_EQ(claimed().sync.name, "people");
+  EXPECT_EQ(claimed().sync.name, "orders");
 }
 
 TEST_P(StoreLeaseContract, RefusesTheSameEpochOfAnotherRun) {

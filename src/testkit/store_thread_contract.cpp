@@ -56,14 +56,16 @@ class Crowd {
   void serve(Store& store, const std::string& owner) {
     for (;;) {
       const bool last_look = asked_all_;
-      const auto claim = store.claim(owner, 60s);
-      if (claim) serve_claim(store, *claim);
+      auto claim = store.claim(owner, 60s);
+      if (claim)
+        while (claim) claim = serve_claim(store, *claim);
       else if (last_look && store.pending_jobs() == 0) return;
       else store.wait_for_jobs(10ms, {});
     }
   }
 
-  void serve_claim(Store& store, const Claim& claim) {
+  /// Every second run ends with the claim of the next one.
+  std::optional<Claim> serve_claim(Store& store, const Claim& claim) {
     std::atomic<int>& hands = in_hand_.at(claim.sync.id);
     if (++hands != 1) ++doubled_;
     BatchCommit commit;
@@ -74,9 +76,10 @@ class Crowd {
     store.heartbeat(claim.lease, 60s);
     store.commit_batch(claim.lease, commit);
     served_ += static_cast<int>(claim.jobs.size());
-    ++runs_;
     --hands;
+    if (++runs_ % 2 == 0) return store.finish_and_claim(claim.lease, {}, 60s);
     store.finish(claim.lease, {});
+    return std::nullopt;
   }
 
   std::vector<Store*> stores_;

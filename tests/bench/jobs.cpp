@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -47,10 +48,8 @@ std::size_t completed_jobs(Store& store) {
 /// One worker's part of the queue, until nothing is due.
 void work_off(Store& store, const EngineSettings& settings) {
   const std::string owner = random_uuid();
-  while (const auto claim = store.claim(owner, settings.lease)) {
-    store.heartbeat(claim->lease, settings.lease);
-    store.finish(claim->lease, {});
-  }
+  std::optional<Claim> claim = store.claim(owner, settings.lease);
+  while (claim) claim = store.finish_and_claim(claim->lease, {}, settings.lease);
 }
 
 /// Works with so many threads; throws what the first of them that failed threw.

@@ -6,7 +6,7 @@
 namespace syncflow::bench {
 
 /// Works off `jobs` jobs that do nothing, each of a sync of its own, with `concurrency` threads that ask the store for
-/// what a worker asks it: a claim, the heartbeat that a run begins with, the end of the run.
+/// what a worker asks it: the end of each run, together with the claim of the next.
 ///
 /// `store`: as in a config, empty before. Returns JSON {seconds, completed}; `completed` is what the store says.
 /// Throws Error.

@@ -81,6 +81,8 @@ class Database {
   void execute(const std::string& sql);
   /// Rows changed by the last statement.
   std::int64_t changes() const;
+  /// The number that the last INSERT gave its row.
+  std::int64_t last_insert_rowid() const;
   bool in_transaction() const;
   /// How long a lock is waited for from now on.
   void wait_at_most(std::chrono::milliseconds busy_timeout) { busy_timeout_ = busy_timeout; }
