@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "providers/postgresql/advice.h"
 #include "providers/postgresql/local_times.h"
 #include "providers/postgresql/login.h"
