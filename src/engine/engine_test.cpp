@@ -10,7 +10,9 @@ namespace syncflow::testkit {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST_F(EngineTest, CopiesATableAndThenOnlyItsChanges) {
   for (int id = 1; id <= 30; ++id) put(id, "first");
@@ -201,6 +203,43 @@ TEST_F(EngineTest, RefusesALargeTableWithoutALastModifiedField) {
   EXPECT_THAT(report.error, HasSubstr("updated_at"));
   EXPECT_EQ(store_->find_sync(sync_of({}).id)->hold->kind, "table_size");
   EXPECT_FALSE(to_.has_table("plain"));
+}
+
+TEST_F(EngineTest, GoesOnForSevenDaysWithATableThatOutgrowsTheSizeRule) {
+  MemoryTable plain;
+  plain.name = "plain";
+  plain.fields = {memory_field("id", Type::int64, false)};
+  plain.key = {"id"};
+  from_.create_table(plain);
+  const auto put_ids = [&](int first, int last) {
+    auto writer = from_.begin();
+    for (int id = first; id <= last; ++id) writer->put("plain", {integer(id)});
+    writer->commit();
+  };
+  TableMapping mapping;
+  mapping.source = mapping.destination = "plain";
+  const auto warning = [&] { return store_->find_sync(sync_of({}).id)->message; };
+  put_ids(1, 999);
+  EXPECT_EQ(run(mapping).status, "completed");
+  EXPECT_THAT(warning(), Not(HasSubstr("rows")));
+  put_ids(1'000, 1'000);
+  EXPECT_EQ(run(mapping).status, "completed");
+  EXPECT_THAT(warning(), HasSubstr("has 1000 rows and is compared whole at each look"));
+  put_ids(1'001, 10'001);
+  EXPECT_EQ(run(mapping).status, "completed");
+  EXPECT_THAT(warning(), AllOf(HasSubstr("outgrown 10000 rows"), HasSubstr("updated_at")));
+  const auto outgrew_before = [&](Duration time) {
+    execute_in_store("UPDATE sync_mappings SET outgrown_since = '" + to_rfc3339(clock_.now() - time) + "'");
+  };
+  outgrew_before(7 * 24h - 1min);
+  put_ids(10'002, 10'002);
+  EXPECT_EQ(run(mapping).status, "completed");
+  outgrew_before(7 * 24h);
+  put_ids(10'003, 10'003);
+  const SyncReport report = run(mapping);
+  EXPECT_EQ(report.status, "failed");
+  EXPECT_EQ(report.hold, "table_size");
+  EXPECT_THAT(report.error, AllOf(HasSubstr("outgrew 10000 rows"), HasSubstr("updated_at")));
 }
 
 TEST_F(EngineTest, ReadsEveryRowAgainWhenFieldsChange) {

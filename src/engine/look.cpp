@@ -1,5 +1,6 @@
 #include "engine/look.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -156,6 +157,13 @@ class Look {
   std::optional<std::unordered_map<std::string, RowHash>> quarantine_;
 };
 
+bool has_outgrown(Store& store, const std::string& sync_id, const SyncDefinition& definition) {
+  return std::any_of(definition.tables.begin(), definition.tables.end(), [&](const TableMapping& mapping) {
+    const auto state = store.find_mapping(sync_id, mapping.name());
+    return state && state->outgrown_since;
+  });
+}
+
 /// A table may get a cursor field, or lose one: that is seen after this time at the latest.
 constexpr auto kPlanAge = 10min;
 constexpr double kPlanJitter = 0.3;
@@ -187,6 +195,7 @@ Looked look_for_changes(const EngineParts& parts, PlanCache& plans, const Sync& 
   const SyncDefinition definition = definition_from_json(sync.definition, parts.config.variables);
   const auto connection = parts.connect(definition.source, stop);
   Looked looked;
+  looked.outgrown = from_store([&] { return has_outgrown(parts.store, sync.id, definition); });
   looked.changed = from_store([&] { return !left_nothing_unnoted(parts.store, sync.id, ""); });
   if (looked.changed) return looked;
   for (const TableMapping& mapping : definition.tables) {

@@ -39,6 +39,7 @@ class StoreTrouble : public Error {
 struct Looked {
   bool changed = false;
   bool asked_source = false;  ///< else the store alone knew
+  bool outgrown = false;      ///< a table outgrew the size rule: each run compares more rows than it should
   /// How each mapping is read; complete only when nothing changed.
   std::vector<Strategy> strategies;
 };

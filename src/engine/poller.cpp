@@ -26,6 +26,8 @@ constexpr std::size_t kDueAtOnce = 256;
 constexpr Duration kTakenFor = 1min;
 /// Looks are spread by up to this share of their interval, so that syncs made together do not stay together.
 constexpr double kJitter = 0.1;
+/// How many intervals pass between two looks at a sync with a table that outgrew the size rule.
+constexpr int kOutgrownIntervals = 10;
 /// The first look of a sync may come among thousands of first looks: the second parts them.
 constexpr Duration kFirstSpread = 10min;
 /// How long a sync waits that cannot be looked at for now, and by how much that is spread.
@@ -244,7 +246,7 @@ void Poller::look_at(const Looking& looking, const std::stop_token& stop) {
     count_poll(looked.changed ? "changed" : "unchanged", took());
     if (looked.changed) parts_.store.enqueue(sync.id, Trigger::schedule);
     else note_up_to_date(sync.id, began);
-    note_success(sync, looked.asked_source);
+    note_success(sync, looked);
   } catch (const Error& error) {
     // A sync whose look was cut off by the end of the poller is due at the next start.
     if (error.kind() == ErrorKind::cancelled && stop.stop_requested()) return;
@@ -261,18 +263,19 @@ void Poller::look_at(const Looking& looking, const std::stop_token& stop) {
   }
 }
 
-Time Poller::next_look(const Sync& sync) const {
-  const Duration interval = interval_of(sync);
+Time Poller::next_look(const Sync& sync, int intervals) const {
+  const Duration interval = intervals * interval_of(sync);
   const Duration most =
       sync.next_run_at ? Duration(static_cast<std::int64_t>(static_cast<double>(interval.count()) * kJitter))
                        : std::min<Duration>(interval, kFirstSpread);
   return parts_.store.clock().now() + interval - part_of(most);
 }
 
-void Poller::note_success(const Sync& sync, bool connection_works) {
-  const LookNote note{sync.id, parts_.store.clock().now(), next_look(sync), 0, ""};
+void Poller::note_success(const Sync& sync, const Looked& looked) {
+  const LookNote note{sync.id, parts_.store.clock().now(),
+                      next_look(sync, looked.outgrown ? kOutgrownIntervals : 1), 0, ""};
   const std::lock_guard lock(mutex_);
-  if (connection_works) queue_.works(sync.source);
+  if (looked.asked_source) queue_.works(sync.source);
   notes_.push_back(note);
 }
 

@@ -40,13 +40,13 @@ class Poller {
 
   void look(const std::stop_token& stop);
   void look_at(const Looking& looking, const std::stop_token& stop);
-  void note_success(const Sync& sync, bool connection_works);
+  void note_success(const Sync& sync, const Looked& looked);
   void note_failure(const Sync& sync, const Error& error, Time began, bool blames_connection);
   void ask_for_a_run(const Sync& sync);
   /// Under the lock.
   void put_off(const Sync& sync, Time from, const std::string& trouble);
   /// When the next look is: some time before the interval is over, so that syncs which came together part.
-  Time next_look(const Sync& sync) const;
+  Time next_look(const Sync& sync, int intervals = 1) const;
 
   const EngineParts& parts_;
   PlanCache plans_;

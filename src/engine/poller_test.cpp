@@ -149,6 +149,19 @@ TEST_F(PollerTest, LooksAtAThousandSyncsEachMinuteWithoutAHerd) {
     EXPECT_GE(*sync.last_polled_at, clock_.now() - 61s) << sync.name << " was forgotten";
 }
 
+TEST_F(PollerTest, LooksATenthAsOftenAtATableThatOutgrewTheSizeRule) {
+  add_syncs("shop", 1);
+  bring_up_to_date();
+  execute_in_store(file_, "UPDATE sync_mappings SET outgrown_since = '" + to_rfc3339(clock_.now()) + "'");
+  const std::size_t before = looks_at(shop_);
+  start();
+  pass(12min);
+  stop();
+  const std::size_t looks = looks_at(shop_) - before;
+  EXPECT_GE(looks, 2u);
+  EXPECT_LE(looks, 3u) << "in twelve minutes, though it is to be looked at every minute";
+}
+
 TEST_F(PollerTest, NotesWhatWasSeenWhenItStops) {
   add_syncs("shop", 5);
   bring_up_to_date();
@@ -187,6 +200,19 @@ TEST_F(PollerTest, ADeadConnectionGetsProbesAndHoldsUpNoOther) {
   for (const Sync& sync : syncs())
     if (sync.failed_polls == 0 && sync.last_polled_at && *sync.last_polled_at >= clock_.now() - 61s) ++well;
   EXPECT_GE(well, 590) << "all but those whose failing probes asked for a job, which nobody does here";
+}
+
+TEST_F(PollerTest, ALookThatKeepsFailingAsksForAJobThatTellsPeopleWhy) {
+  add_syncs("shop", 1);
+  bring_up_to_date();
+  shop_.calls().fail(Call::open_source, ErrorKind::unavailable, 1, 1'000'000);
+  start();
+  while (syncs().front().failed_polls < 3) pass(1s);
+  EXPECT_EQ(store_->pending_jobs(), 0u) << "its three tries again are not used up";
+  while (syncs().front().failed_polls < 4) pass(1s);
+  stop();
+  EXPECT_EQ(store_->pending_jobs(), 1u);
+  EXPECT_NE(syncs().front().message, "");
 }
 
 TEST_F(PollerTest, AHangingConnectionHoldsUpNoOther) {

@@ -172,9 +172,9 @@ std::string apply_size_rule(const TablePlan& plan, Source& source, MappingState&
           kHoldTableSize,
           fmt::format("table {} outgrew {} rows on {}, and is still compared whole: {}", plan.source.table,
                       kMostDiffRows, to_rfc3339(*state.outgrown_since), field_to_add(plan)));
-    return fmt::format("table {} has outgrown {} rows; the sync goes on until {} and then holds: {}",
-                       plan.source.table, kMostDiffRows, to_rfc3339(*state.outgrown_since + kGrace),
-                       field_to_add(plan));
+    return fmt::format(
+        "table {} has outgrown {} rows; the sync is looked at a tenth as often until {} and then holds: {}",
+        plan.source.table, kMostDiffRows, to_rfc3339(*state.outgrown_since + kGrace), field_to_add(plan));
   }
   state.outgrown_since.reset();
   if (rows >= kManyDiffRows)
