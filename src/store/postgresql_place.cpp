@@ -15,8 +15,11 @@ namespace {
 /// Of the server: shorter than the client's patience, so that what ends is known to have ended. A stranger's open
 /// transaction may hold a row that we need.
 std::string limits(std::chrono::milliseconds patience) {
-  return fmt::format("SET lock_timeout = {}; SET statement_timeout = {}", patience.count() / 2,
-                     patience.count() * 7 / 8);
+  // A second try waits for the first one before it asks what that did: a snapshot from before would not show it.
+  return fmt::format(
+      "SET default_transaction_isolation = 'read committed'; SET lock_timeout = {}; SET statement_timeout = "
+      "{}",
+      patience.count() / 2, patience.count() * 7 / 8);
 }
 
 libpq::Tls parse_sslmode(const std::string& mode) {

@@ -125,6 +125,35 @@ TEST_F(PostgresqlQueue, ServesJobsWhoseTeamIsWrittenInCapitals) {
   EXPECT_EQ(claim->jobs.front().id, "for later");
 }
 
+TEST_F(PostgresqlQueue, ServesJobsWhoseTimesHaveNoEnd) {
+  const auto store = open();
+  store->apply_syncs({sync("a")});
+  database_->run(
+      fmt::format("INSERT INTO data_sync_jobs(sync_id, run_after, created_at) VALUES ('{0}', '-infinity', "
+                  "'-infinity'), ('{0}', 'infinity', 'infinity')",
+                  sync("a").id));
+  const auto claim = store->claim("worker", 30s);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->jobs.size(), 1u);
+  store->finish(claim->lease, {});
+  EXPECT_EQ(store->next_job(), from_rfc3339("9999-12-31T23:59:59Z")) << "the other one waits for ever";
+}
+
+TEST_F(PostgresqlQueue, EndsARunThoughAStrangerHoldsTheJobThatIsNext) {
+  const auto store = open();
+  store->apply_syncs({sync("a"), sync("b")});
+  store->enqueue(sync("a").id, Trigger::manual);
+  const auto claim = store->claim("worker", 60s);
+  ASSERT_TRUE(claim);
+  store->enqueue(sync("b").id, Trigger::manual);
+  const auto stranger = database_->connect();
+  stranger->execute("BEGIN; UPDATE data_sync_jobs SET payload = '{}' WHERE status = 'pending'");
+  EXPECT_FALSE(store->finish_and_claim(claim->lease, {}, 60s));
+  EXPECT_EQ(store->find_job(claim->jobs.front().id)->status, JobStatus::completed);
+  stranger->execute("ROLLBACK");
+  EXPECT_TRUE(store->claim("worker", 60s));
+}
+
 TEST_F(PostgresqlQueue, FindsAJobByIndexWhateverIsAskedFor) {
   for (const char* made : {"", kTextTable}) {
     database_ = std::make_unique<PostgresDatabase>();

@@ -230,6 +230,18 @@ TEST_F(SqliteStoreTest, RefusesAnInsertedJobWhoseTimeIsNone) {
   EXPECT_EQ(first_value("SELECT count(*) FROM data_sync_jobs"), "0");
 }
 
+TEST_F(SqliteStoreTest, RefusesAnInsertedJobThatWouldKeepOthersFromTheirTurn) {
+  const auto store = open();
+  sqlite::Database file = database();
+  // A time that is a number, and priorities that no claim would find.
+  for (const char* bad :
+       {"run_after) VALUES ('a', 0", "created_at) VALUES ('a', 99999", "priority) VALUES ('a', 1.5",
+        "priority) VALUES ('a', 'high'", "priority) VALUES ('a', 99999999999"})
+    EXPECT_THROW(file.execute(std::string("INSERT INTO data_sync_jobs(sync_id, ") + bad + ")"), Error) << bad;
+  file.execute("INSERT INTO data_sync_jobs(sync_id, priority) VALUES ('a', '7')");
+  EXPECT_THROW(file.execute("UPDATE data_sync_jobs SET priority = 1.5"), Error);
+}
+
 TEST_F(SqliteStoreTest, LooksAtATimeThatAnotherProgramChanges) {
   open();
   database().execute(

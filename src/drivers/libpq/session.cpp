@@ -292,21 +292,22 @@ Answer Session::attempt(const std::string& sql, const Parameters& parameters) {
   return collect();
 }
 
-/// Throws Error when the server refuses to parse it.
-const std::string& Session::prepare(const std::string& sql) {
-  const auto known = prepared_.find(sql);
-  if (known != prepared_.end()) return known->second;
-  const std::string name = fmt::format("s{}", prepared_.size() + 1);
+// By its text a statement has one name in every session: a pooler in between that hands one client's session to another
+// may lose a statement, but never take one for another.
+std::optional<ServerError> Session::prepare(const std::string& sql) {
+  if (prepared_.contains(sql)) return std::nullopt;
+  const std::string name = fmt::format("syncflow_{:016x}", std::hash<std::string>()(sql));
   if (!PQsendPrepare(handle_.get(), name.c_str(), sql.c_str(), 0, nullptr)) connection_lost();
   flush();
-  const Answer answer = collect();
-  if (answer.refused) throw to_error(*answer.refused);
-  return prepared_.emplace(sql, name).first->second;
+  Answer answer = collect();
+  if (!answer.refused) prepared_.emplace(sql, name);
+  return std::move(answer.refused);
 }
 
 Answer Session::attempt_prepared(const std::string& sql, const Parameters& parameters) {
   begin();
-  const std::string& name = prepare(sql);
+  if (auto refused = prepare(sql)) return {{}, std::move(refused)};
+  const std::string& name = prepared_.at(sql);
   const std::vector<const char*> values = pointers(parameters);
   if (!PQsendQueryPrepared(handle_.get(), name.c_str(), static_cast<int>(values.size()), values.data(),
                            nullptr, nullptr, 0))

@@ -113,7 +113,8 @@ class Session {
   void begin();
   void send(const std::string& sql);
   void wait(bool for_writing);
-  const std::string& prepare(const std::string& sql);
+  /// Why the server refuses it.
+  std::optional<ServerError> prepare(const std::string& sql);
   bool take_notifications();
   void flush();
   Result next_result();

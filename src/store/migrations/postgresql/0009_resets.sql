@@ -1,10 +1,8 @@
 -- A reset goes bit by bit: what a sync has noted of its rows may be millions, and one statement over all of them would
 -- keep the run's heartbeats waiting, or take longer than a statement may. As long as starts_over stands nothing noted
 -- counts as applied, so what ended half-way is trusted by nobody, and the next run begins the reset again. Under names
--- of their own: a program that knows only the old functions must not take the beginning for the whole.
-
-DROP FUNCTION syncflow_reset_held_sync(text, text, text, bigint, timestamptz);
-DROP FUNCTION syncflow_forget_positions(text);
+-- of their own: a program that knows only the old functions must not take the beginning for the whole. Those stay, and
+-- reset all at once, for a process that was started before this.
 
 -- What the destination tables are to us is no matter of the position: ownership and generations stay, and which keys
 -- were written, so that those that are gone at the source are still found.

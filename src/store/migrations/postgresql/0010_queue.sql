@@ -1,6 +1,14 @@
 -- A job's way through the queue with fewer statements: what each does and why stands in 0002_queue and 0005_mends, with
 -- locks and SQLSTATEs. What is asked for in a claim and nearly never there (news, leases that ran out) is one question.
 
+-- A time without end, or out of the years that are written with four digits, is that of the nearest such year: no row
+-- that others insert may keep a claim from its answer.
+CREATE OR REPLACE FUNCTION syncflow_us(timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT (extract(epoch FROM CASE WHEN $1 < '0001-01-01T00:00:00Z' THEN '0001-01-01T00:00:00Z'::timestamptz
+                                  WHEN $1 > '9999-12-31T23:59:59Z' THEN '9999-12-31T23:59:59Z'::timestamptz
+                                  ELSE $1 END) * 1000000)::bigint
+$$;
+
 CREATE OR REPLACE FUNCTION syncflow_next_sync(p_only text[], p_now timestamptz) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v_priority bigint := 2147483648;
@@ -202,8 +210,9 @@ END
 $$;
 
 -- The end of a run and the claim of what is due next, for a worker that goes on: one round trip and one wait for the disk.
--- The row of the sync goes first, and a claim waits for no other. A second try waits for that row until the first one is
--- over, and then finds the end by `p_call` and the claim by `p_next_run`.
+-- The row of the sync goes first. A second try waits for that row until the first one is over, and then finds the end by
+-- `p_call` and the claim by `p_next_run`. A claim that fails, or has to wait for a row that a stranger holds, is left to
+-- the worker's next one: the end of the run must not go with it.
 CREATE FUNCTION syncflow_finish_and_claim(p_sync text, p_run text, p_owner text, p_epoch bigint, p_call text, p_kind text,
                                           p_error text, p_wait_us bigint, p_strategy text, p_tables text,
                                           p_hold_kind text, p_hold_reason text, p_hold_since timestamptz,
@@ -219,7 +228,12 @@ BEGIN
                             p_hold_kind, p_hold_reason, p_hold_since, p_yields, p_now, p_again);
   IF p_again THEN v_taken := EXISTS (SELECT FROM sync_runs r WHERE r.id = p_next_run); END IF;
   IF NOT v_taken THEN
-    v_taken := syncflow_claim_next(p_owner, p_next_run, p_lease_us, '{}', coalesce(v_now, p_now, clock_timestamp()));
+    BEGIN
+      PERFORM set_config('lock_timeout', '1s', true);
+      v_taken := syncflow_claim_next(p_owner, p_next_run, p_lease_us, '{}', coalesce(v_now, p_now, clock_timestamp()));
+    EXCEPTION WHEN OTHERS THEN
+      v_taken := false;
+    END;
   END IF;
   IF v_taken THEN RETURN QUERY SELECT c.epoch, c.attempt, c.sync, c.job FROM syncflow_claimed(p_next_run) c; END IF;
 END

@@ -44,7 +44,13 @@ BEGIN
      OR (strftime('%s', new.started_at) IS NULL) <> (new.started_at IS NULL)
      OR (strftime('%s', new.finished_at) IS NULL) <> (new.finished_at IS NULL)
      OR 'now' IN (lower(new.created_at), lower(new.updated_at), lower(new.run_after), lower(new.started_at),
-                  lower(new.finished_at));
+                  lower(new.finished_at))
+     -- A number counts as days since the year -4713.
+     OR strftime('%Y', new.created_at) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.updated_at) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.run_after) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.started_at) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.finished_at) NOT BETWEEN '0000' AND '9999';
   UPDATE data_sync_jobs
   SET created_at = strftime('%Y-%m-%dT%H:%M:%f000Z', new.created_at, '+0 days'),
       updated_at = strftime('%Y-%m-%dT%H:%M:%f000Z', new.updated_at, '+0 days'),
@@ -79,7 +85,13 @@ BEGIN
      OR (strftime('%s', new.started_at) IS NULL) <> (new.started_at IS NULL)
      OR (strftime('%s', new.finished_at) IS NULL) <> (new.finished_at IS NULL)
      OR 'now' IN (lower(new.created_at), lower(new.updated_at), lower(new.run_after), lower(new.started_at),
-                  lower(new.finished_at));
+                  lower(new.finished_at))
+     -- A number counts as days since the year -4713.
+     OR strftime('%Y', new.created_at) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.updated_at) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.run_after) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.started_at) NOT BETWEEN '0000' AND '9999'
+     OR strftime('%Y', new.finished_at) NOT BETWEEN '0000' AND '9999';
   UPDATE data_sync_jobs
   SET created_at = strftime('%Y-%m-%dT%H:%M:%f000Z', new.created_at, '+0 days'),
       updated_at = strftime('%Y-%m-%dT%H:%M:%f000Z', new.updated_at, '+0 days'),
@@ -87,4 +99,17 @@ BEGIN
       started_at = strftime('%Y-%m-%dT%H:%M:%f000Z', new.started_at, '+0 days'),
       finished_at = strftime('%Y-%m-%dT%H:%M:%f000Z', new.finished_at, '+0 days')
   WHERE seq = new.seq;
+END;
+
+-- By another kind of priority no sync would be found when it is its turn, nor any that is less urgent.
+CREATE TRIGGER data_sync_jobs_priority_inserted AFTER INSERT ON data_sync_jobs
+WHEN typeof(new.priority) <> 'integer' OR new.priority NOT BETWEEN -2147483648 AND 2147483647
+BEGIN
+  SELECT RAISE(ABORT, 'data_sync_jobs: priority is a whole number of 32 bits, more is more urgent');
+END;
+
+CREATE TRIGGER data_sync_jobs_priority_updated AFTER UPDATE OF priority ON data_sync_jobs
+WHEN typeof(new.priority) <> 'integer' OR new.priority NOT BETWEEN -2147483648 AND 2147483647
+BEGIN
+  SELECT RAISE(ABORT, 'data_sync_jobs: priority is a whole number of 32 bits, more is more urgent');
 END;
