@@ -3,13 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
 #include "core/metrics.h"
+#include "core/text.h"
 #include "engine/counting.h"
 #include "testkit/engine_test.h"
 
 namespace syncflow::api {
 namespace {
 
+using ::testing::AnyOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -108,6 +116,111 @@ TEST_F(MetricsPage, NamesFailuresByTheirKind) {
   sync_.tables[0].source = "nobody";
   run(sync_);
   EXPECT_EQ(failures(), before + 1) << page();
+}
+
+/// What stands above the samples of a family.
+struct Heading {
+  std::string help, type;
+};
+
+/// The families of a page by name. A failure of the test where a line fits none that was announced before it.
+std::map<std::string, Heading> families_of(const std::string& page) {
+  static const std::regex heading("# (HELP|TYPE) ([a-z_]+) (.+)"), sample("([a-z_]+)(\\{.*\\})? [^ ]+");
+  static const std::regex part_of_histogram("_(bucket|sum|count)$");
+  std::map<std::string, Heading> all;
+  for (const std::string& line : split(page, '\n')) {
+    std::smatch found;
+    if (line.empty()) continue;
+    if (std::regex_match(line, found, heading)) {
+      (found[1] == "HELP" ? all[found[2]].help : all[found[2]].type) = found[3];
+    } else if (std::regex_match(line, found, sample)) {
+      const std::string name = found[1], family = std::regex_replace(name, part_of_histogram, "");
+      const auto histogram = all.find(family);
+      EXPECT_TRUE(all.count(name) != 0 || (histogram != all.end() && histogram->second.type == "histogram"))
+          << line;
+    } else {
+      ADD_FAILURE() << "not a line of such a page: " << line;
+    }
+  }
+  return all;
+}
+
+/// Lets everything be seen that is counted and measured, and changes no figure.
+void show_all_that_is_counted() {
+  using metrics::Counter, metrics::Gauge, metrics::Timing;
+  for (const Counter counter : {Counter::rows_read, Counter::read_bytes})
+    metrics::count(counter, {"shown", "shown"}, 0);
+  for (const Counter counter : {Counter::rows, Counter::runs, Counter::http_requests})
+    metrics::count(counter, {"shown", "shown", "shown"}, 0);
+  metrics::count(Counter::errors, {"shown", "shown"}, 0);
+  for (const Counter counter : {Counter::polls, Counter::http_closed}) metrics::count(counter, {"shown"}, 0);
+  for (const Timing timing : {Timing::store_commit, Timing::poll}) metrics::observe(timing, {});
+  for (const Timing timing : {Timing::run, Timing::batch_write}) metrics::observe(timing, {}, {"shown"});
+  metrics::observe(Timing::http_request, {}, {"shown", "shown"});
+  for (const Gauge gauge : {Gauge::http_connections, Gauge::http_requests}) metrics::set(gauge, 0);
+}
+
+/// Gauges that are a number of things, or say whether something is so.
+const std::set<std::string> kWithoutUnit = {"process_max_fds",
+                                            "process_open_fds",
+                                            "process_threads",
+                                            "syncflow_build_info",
+                                            "syncflow_due_syncs",
+                                            "syncflow_http_connections",
+                                            "syncflow_http_requests_in_flight",
+                                            "syncflow_jobs",
+                                            "syncflow_quarantined_rows",
+                                            "syncflow_store_up",
+                                            "syncflow_sync_active",
+                                            "syncflow_sync_failed_polls",
+                                            "syncflow_sync_held",
+                                            "syncflow_sync_info",
+                                            "syncflow_sync_last_run_success",
+                                            "syncflow_sync_paused"};
+
+/// Metrics that docs/operations.md names in full.
+std::set<std::string> documented() {
+  std::ostringstream text;
+  text << std::ifstream(SYNCFLOW_ROOT "/docs/operations.md").rdbuf();
+  static const std::regex name("`((?:syncflow|process)_[a-z_]+)[`{]");
+  std::set<std::string> all;
+  const std::string page = text.str();
+  for (std::sregex_iterator at(page.begin(), page.end(), name), end; at != end; ++at) all.insert((*at)[1]);
+  return all;
+}
+
+class EachFamily : public MetricsPage {
+ protected:
+  void SetUp() override {
+    put(1, "Ada");
+    run(sync_);
+    show_all_that_is_counted();
+    families_ = families_of(page());
+  }
+
+  std::map<std::string, Heading> families_;
+};
+
+TEST_F(EachFamily, SaysWhatItIsAndInWhichUnit) {
+  for (const auto& [name, heading] : families_) {
+    SCOPED_TRACE(name);
+    EXPECT_NE(heading.help, "");
+    EXPECT_THAT(heading.type, AnyOf("counter", "gauge", "histogram"));
+    if (heading.type == "counter") {
+      EXPECT_THAT(name, EndsWith("_total"));
+      continue;
+    }
+    EXPECT_THAT(name, Not(EndsWith("_total")));
+    if (kWithoutUnit.count(name) == 0) {
+      EXPECT_THAT(name, AnyOf(EndsWith("_seconds"), EndsWith("_bytes")));
+    }
+  }
+}
+
+TEST_F(EachFamily, StandsInTheDocsWhichNameNoOther) {
+  std::set<std::string> names;
+  for (const auto& [name, heading] : families_) names.insert(name);
+  EXPECT_THAT(documented(), ::testing::ContainerEq(names));
 }
 
 }  // namespace
