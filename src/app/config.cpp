@@ -113,6 +113,7 @@ class ConfigReader {
       return;
     }
     if (is_postgresql_store(text)) {
+      never_show_password(text);
       try_store(*store, text);
       config_.store = text;
       return;

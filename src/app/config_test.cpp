@@ -1,4 +1,5 @@
 #include "app/test_config_file.h"
+#include "core/secrets.h"
 
 namespace syncflow::app {
 namespace {
@@ -108,6 +109,12 @@ TEST_F(ConfigFile, RemembersWhereSyncsAndTablesStand) {
   EXPECT_EQ(config.where(config.syncs[0]), path("syncflow.yaml") + ":6: sync customers");
   EXPECT_EQ(config.where(config.syncs[0], 1), path("syncflow.yaml") + ":11: sync customers, table c -> d");
   EXPECT_EQ(config.connections[1].line, 4);
+}
+
+TEST_F(ConfigFile, NeverShowsThePasswordOfTheStore) {
+  load("store: postgresql://keeper:of-the-store%21@db/jobs\n" + kConnections + kSync +
+       "      - {source: public.customers, destination: customers}\n");
+  EXPECT_EQ(without_secrets("refused: of-the-store!, of-the-store%21"), "refused: ***, ***");
 }
 
 TEST_F(ConfigFile, TakesRelativePathsFromItsOwnFolder) {
