@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "bench"))
 
 import accounts
-from job_queue import checked_speed
+from job_queue import checked_speed, compared
 from measure import Figure, number, timed, timed_pipe
 
 
@@ -57,6 +57,27 @@ class Commands(unittest.TestCase):
         self.assertEqual(checked_speed("x", '{"seconds": 2, "completed": 10}', 10), 5)
         with self.assertRaisesRegex(SystemExit, "9 of 10"):
             checked_speed("x", '{"seconds": 2, "completed": 9}', 10)
+
+
+class Queues(unittest.TestCase):
+    SPEEDS = {"syncflow on sqlite": 600.0, "syncflow on postgresql": 100.0, "graphile-worker": 200.0, "pg-boss": 50.0,
+              "pg-boss in batches": 900.0}
+
+    def test_each_store_is_held_against_each_peer(self):
+        figures = {figure.name: figure for figure in compared(24, ("sqlite", "postgresql"), self.SPEEDS)}
+        self.assertEqual({name: figure.value for name, figure in figures.items()},
+                         {"jobs-sqlite-24": 600, "jobs-sqlite-24-ratio-graphile-worker": 3, "jobs-sqlite-24-ratio-pg-boss": 12,
+                          "jobs-postgresql-24": 100, "jobs-postgresql-24-ratio-graphile-worker": 0.5,
+                          "jobs-postgresql-24-ratio-pg-boss": 2})
+        self.assertTrue(figures["jobs-sqlite-24-ratio-graphile-worker"].met)
+        self.assertFalse(figures["jobs-postgresql-24-ratio-graphile-worker"].met)
+        self.assertEqual(figures["jobs-sqlite-24"].details["pg-boss in batches (jobs/s)"], 900)
+
+    def test_only_the_busiest_has_goals(self):
+        self.assertEqual({figure.met for figure in compared(4, ("sqlite",), self.SPEEDS)}, {None})
+
+    def test_without_peers_there_is_the_speed_alone(self):
+        self.assertEqual([figure.name for figure in compared(1, ("sqlite",), {"syncflow on sqlite": 5.0})], ["jobs-sqlite-1"])
 
 
 class Rows(unittest.TestCase):

@@ -34,13 +34,6 @@ Sync make_sync(std::size_t number) {
   return sync;
 }
 
-/// Of all threads of this process. What the disk and other programs are busy with is not counted.
-double processor_seconds() {
-  timespec used{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
-}
-
 /// The name as reports take it.
 std::string property_of(std::string name) {
   for (char& c : name)
@@ -75,15 +68,23 @@ class Inserts {
 
 }  // namespace
 
-StoreScale::StoreScale(Store& store, FakeClock& clock, std::function<void(const std::string&)> execute)
-    : store_(store), clock_(clock), execute_(std::move(execute)) {}
+StoreScale::StoreScale(Store& store, FakeClock& clock, std::function<void(const std::string&)> execute,
+                       Measure measure)
+    : store_(&store), clock_(clock), execute_(std::move(execute)), measure_(measure) {}
+
+double StoreScale::seconds() const {
+  // The processor's time is that of all threads: what the disk and other programs are busy with is not counted.
+  timespec time{};
+  clock_gettime(measure_ == Measure::processor ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
 
 void StoreScale::grow_to(std::size_t jobs) {
   const std::size_t before = syncs_;
   syncs_ = jobs / kJobsOfASync;
   std::vector<Sync> syncs;
   for (std::size_t i = 0; i < syncs_; ++i) syncs.push_back(make_sync(i));
-  store_.apply_syncs(syncs);
+  store_->apply_syncs(syncs);
   const std::string then = to_rfc3339(clock_.now() - 1h);
   {
     execute_("BEGIN");
@@ -111,8 +112,8 @@ void StoreScale::grow_to(std::size_t jobs) {
   execute_("COMMIT");
   // What others inserted is taken notice of by claims, a thousand at a time.
   for (std::size_t noticed = 0; noticed <= jobs / 1000; ++noticed) {
-    const auto claim = store_.claim("who takes notice", kLease);
-    if (claim) store_.finish(claim->lease, {Outcome::Kind::give_back, "", Duration(0), {}, "", {}});
+    const auto claim = store_->claim("who takes notice", kLease);
+    if (claim) store_->finish(claim->lease, {Outcome::Kind::give_back, "", Duration(0), {}, "", {}});
   }
 }
 
@@ -120,12 +121,14 @@ template <typename Work>
 void StoreScale::time(Times& times, const std::string& name, int repetitions, Work work) {
   std::vector<double> taken;
   for (int i = 0; i < repetitions; ++i) {
-    const double began = processor_seconds();
+    const double began = seconds();
     work(static_cast<std::size_t>(i));
-    taken.push_back(processor_seconds() - began);
+    taken.push_back(seconds() - began);
   }
-  std::nth_element(taken.begin(), taken.begin() + repetitions / 2, taken.end());
-  times[name] = taken[static_cast<std::size_t>(repetitions / 2)];
+  // A member that goes through more does so each time; other programs and the disk hold up some of its calls, not all.
+  const int place = measure_ == Measure::processor ? repetitions / 2 : 0;
+  std::nth_element(taken.begin(), taken.begin() + place, taken.end());
+  times[name] = taken[static_cast<std::size_t>(place)];
 }
 
 StoreScale::Times StoreScale::measure() {
@@ -133,52 +136,54 @@ StoreScale::Times StoreScale::measure() {
   Times times;
   const auto nth = [&](std::size_t i) { return make_sync((i * 7919) % syncs_); };
   std::vector<Claim> claims;
-  time(times, "claim", 30, [&](std::size_t) { claims.push_back(store_.claim("worker", kLease).value()); });
-  time(times, "heartbeat", 30, [&](std::size_t i) { store_.heartbeat(claims[i].lease, kLease); });
-  time(times, "finish", 30, [&](std::size_t i) { store_.finish(claims[i].lease, {}); });
+  time(times, "claim", kRepetitions,
+       [&](std::size_t) { claims.push_back(store_->claim("worker", kLease).value()); });
+  time(times, "heartbeat", kRepetitions, [&](std::size_t i) { store_->heartbeat(claims[i].lease, kLease); });
+  time(times, "finish", kRepetitions, [&](std::size_t i) { store_->finish(claims[i].lease, {}); });
   std::string job;
-  time(times, "enqueue, a new job", 30,
-       [&](std::size_t i) { job = store_.enqueue(claims[i].sync.id, Trigger::manual).job.id; });
-  time(times, "enqueue, joining", 30, [&](std::size_t i) { store_.enqueue(nth(i).id, Trigger::schedule); });
-  time(times, "find_job", 30, [&](std::size_t) { store_.find_job(job); });
-  time(times, "next_job", 30, [&](std::size_t) { store_.next_job(); });
-  time(times, "due_syncs", 30, [&](std::size_t) { store_.due_syncs(64); });
-  time(times, "next_due", 30, [&](std::size_t) { store_.next_due(); });
-  time(times, "note_looks", 30, [&](std::size_t i) {
-    store_.note_looks({{nth(i).id, clock_.now(), clock_.now() + 1min, 0, ""}});
+  time(times, "enqueue, a new job", kRepetitions,
+       [&](std::size_t i) { job = store_->enqueue(claims[i].sync.id, Trigger::manual).job.id; });
+  time(times, "enqueue, joining", kRepetitions,
+       [&](std::size_t i) { store_->enqueue(nth(i).id, Trigger::schedule); });
+  time(times, "find_job", kRepetitions, [&](std::size_t) { store_->find_job(job); });
+  time(times, "next_job", kRepetitions, [&](std::size_t) { store_->next_job(); });
+  time(times, "due_syncs", kRepetitions, [&](std::size_t) { store_->due_syncs(64); });
+  time(times, "next_due", kRepetitions, [&](std::size_t) { store_->next_due(); });
+  time(times, "note_looks", kRepetitions, [&](std::size_t i) {
+    store_->note_looks({{nth(i).id, clock_.now(), clock_.now() + 1min, 0, ""}});
   });
   Page page;
   page.limit = 20;
-  time(times, "list_jobs", 30, [&](std::size_t) { store_.list_jobs(page); });
-  time(times, "list_runs", 30, [&](std::size_t) { store_.list_runs(page); });
-  time(times, "list_syncs", 30, [&](std::size_t) { store_.list_syncs(page); });
+  time(times, "list_jobs", kRepetitions, [&](std::size_t) { store_->list_jobs(page); });
+  time(times, "list_runs", kRepetitions, [&](std::size_t) { store_->list_runs(page); });
+  time(times, "list_syncs", kRepetitions, [&](std::size_t) { store_->list_syncs(page); });
   page.status = "pending";
-  time(times, "list_jobs, pending", 30, [&](std::size_t) { store_.list_jobs(page); });
+  time(times, "list_jobs, pending", kRepetitions, [&](std::size_t) { store_->list_jobs(page); });
   page.status = "failed";
-  time(times, "list_jobs, failed", 30, [&](std::size_t) { store_.list_jobs(page); });
+  time(times, "list_jobs, failed", kRepetitions, [&](std::size_t) { store_->list_jobs(page); });
   page.status.clear();
   page.team_id = team(3);
-  time(times, "list_jobs, of a team", 30, [&](std::size_t) { store_.list_jobs(page); });
-  time(times, "list_runs, of a team", 30, [&](std::size_t) { store_.list_runs(page); });
+  time(times, "list_jobs, of a team", kRepetitions, [&](std::size_t) { store_->list_jobs(page); });
+  time(times, "list_runs, of a team", kRepetitions, [&](std::size_t) { store_->list_runs(page); });
   page.team_id.clear();
-  time(times, "list_jobs, of a sync", 30, [&](std::size_t i) {
+  time(times, "list_jobs, of a sync", kRepetitions, [&](std::size_t i) {
     page.sync_id = nth(i).id;
-    store_.list_jobs(page);
+    store_->list_jobs(page);
   });
-  time(times, "list_runs, of a sync", 30, [&](std::size_t i) {
+  time(times, "list_runs, of a sync", kRepetitions, [&](std::size_t i) {
     page.sync_id = nth(i).id;
-    store_.list_runs(page);
+    store_->list_runs(page);
   });
-  time(times, "sweep, of nothing", 5, [&](std::size_t) { store_.sweep(24h); });
+  time(times, "sweep, of nothing", 5, [&](std::size_t) { store_->sweep(24h); });
   return times;
 }
 
-void StoreScale::expect_kept(const Times& small, const Times& large, double factor) {
-  constexpr double kFree = 0.0005;
+void StoreScale::expect_kept(const Times& small, const Times& large, double factor,
+                             std::chrono::duration<double> free) {
   for (const auto& [name, seconds] : large) {
     ::testing::Test::RecordProperty(
         property_of(name), fmt::format("{:.3f} ms, was {:.3f} ms", seconds * 1e3, small.at(name) * 1e3));
-    EXPECT_LE(seconds, small.at(name) * factor + kFree) << name << " got slow in a large store";
+    EXPECT_LE(seconds, small.at(name) * factor + free.count()) << name << " got slow in a large store";
   }
 }
 

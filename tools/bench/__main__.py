@@ -44,7 +44,7 @@ class Setting:
         self.peers = arguments.peers
         self.rows = arguments.rows
         self.rounds = arguments.rounds
-        self.store = arguments.store
+        self.stores = [arguments.store] if arguments.store else job_queue.STORES
         self.folder = folder
         self.postgresql = PostgreSQL(os.environ["SYNCFLOW_TEST_POSTGRESQL_URL"], arguments.postgresql_log)
         self.mariadb = MySQL("MariaDB", os.environ["SYNCFLOW_TEST_MARIADB_URL"])
@@ -73,7 +73,7 @@ def parse():
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite", help="of the benchmark jobs")
+    parser.add_argument("--store", choices=job_queue.STORES, help="of the benchmark jobs; both unless given")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     for name in arguments.names:

@@ -14,7 +14,8 @@ from measure import Figure, LeftOut, fail, say, timed
 CONCURRENCIES = (1, 4, 24)
 JOBS = {1: 1_000, 4: 4_000, 24: 10_000}
 GOAL_A_SECOND = 6_000
-GOAL_TIMES_GRAPHILE_WORKER = 3
+GOAL_TIMES = {"graphile-worker": 3}
+STORES = ("sqlite", "postgresql")
 HERE = pathlib.Path(__file__).parent / "peers"
 
 
@@ -55,10 +56,9 @@ class Peer:
 
 
 class Syncflow:
-    name = "syncflow"
-
     def __init__(self, setting, store):
         self.setting = setting
+        self.name = f"syncflow on {store}"
         self.store = store
 
     def jobs_a_second(self, concurrency, jobs):
@@ -84,7 +84,7 @@ def checked_speed(name, output, jobs):
 
 
 def jobs(setting):
-    """Jobs a second at concurrency 1, 4 and 24, beside graphile-worker and pg-boss"""
+    """Jobs a second at concurrency 1, 4 and 24, on either store, beside graphile-worker and pg-boss"""
     peers, why = [], None
     try:
         install_peers(pathlib.Path(setting.peers))
@@ -103,18 +103,27 @@ def jobs(setting):
 
 
 def side_by_side(setting, peers):
+    queues = [Syncflow(setting, store) for store in setting.stores] + peers
     for concurrency in CONCURRENCIES:
         speeds = {}
         for number in range(setting.rounds):
-            for queue in [Syncflow(setting, setting.store), *peers]:
+            for queue in queues:
                 speed = queue.jobs_a_second(concurrency, JOBS[concurrency])
                 speeds.setdefault(queue.name, []).append(speed)
                 say(f"jobs: round {number + 1}, concurrency {concurrency}, {queue.name}: {speed:,.0f} jobs/s")
         medians = {name: statistics.median(values) for name, values in speeds.items()}
-        ours = medians.pop("syncflow")
-        busiest = concurrency == CONCURRENCIES[-1]
-        yield Figure(f"jobs-{setting.store}-{concurrency}", ours, "jobs/s", at_least=GOAL_A_SECOND if busiest else None,
-                     details={f"{name} (jobs/s)": value for name, value in medians.items()})
-        if "graphile-worker" in medians:
-            yield Figure(f"jobs-{setting.store}-{concurrency}-ratio", ours / medians["graphile-worker"], "times graphile-worker",
-                         at_least=GOAL_TIMES_GRAPHILE_WORKER if busiest else None)
+        yield from compared(concurrency, setting.stores, medians)
+
+
+def compared(concurrency, stores, speeds):
+    """For each store its own speed and how many times that of each peer it is, which takes its jobs one by one too."""
+    peers = {name: speed for name, speed in speeds.items() if not name.startswith("syncflow")}
+    goals = concurrency == CONCURRENCIES[-1]
+    for store in stores:
+        ours = speeds[f"syncflow on {store}"]
+        yield Figure(f"jobs-{store}-{concurrency}", ours, "jobs/s", at_least=GOAL_A_SECOND if goals else None,
+                     details={f"{name} (jobs/s)": speed for name, speed in peers.items()})
+        for name in ("graphile-worker", "pg-boss"):
+            if name in peers:
+                yield Figure(f"jobs-{store}-{concurrency}-ratio-{name}", ours / peers[name], f"times {name}",
+                             at_least=GOAL_TIMES.get(name) if goals else None)
