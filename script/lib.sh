@@ -29,11 +29,9 @@ if setarch --addr-no-randomize true 2>/dev/null; then fixed_addresses=(setarch -
 
 # build PRESET [CMAKE OPTION...]
 build() {
-  local preset=$1 began=$SECONDS configuring=()
+  local preset=$1 began=$SECONDS
   shift
-  # CI builds everything once, from nothing.
-  if [ "${CI-}" = true ]; then configuring=(-DSYNCFLOW_UNITY=ON); fi
-  (cd "$root" && cmake --preset "$preset" --log-level=WARNING "${configuring[@]}" >/dev/null &&
+  (cd "$root" && cmake --preset "$preset" --log-level=WARNING >/dev/null &&
     "${fixed_addresses[@]}" cmake --build --preset "$preset" --parallel "$(nproc)" "$@")
   took "$began" "building ($preset)"
 }
