@@ -14,7 +14,21 @@
 namespace syncflow::mysql {
 namespace {
 
+/// Columns may change between the catalogue's answer and the row's.
+void expect_size(const Column& sent_as, const Cell& cell, std::size_t least, std::size_t most) {
+  // Powers of two, as numbers are.
+  if (cell.size < least || cell.size > most || (cell.size & (cell.size - 1)) != 0)
+    throw Unreadable{fmt::format("column {} came in another form than its type's", sent_as.name)};
+}
+
+Value decode_real(const Column& sent_as, const Cell& cell) {
+  const std::size_t size = sent_as.type == MYSQL_TYPE_FLOAT ? sizeof(float) : sizeof(double);
+  expect_size(sent_as, cell, size, size);
+  return Value::of(real_of(sent_as, cell));
+}
+
 Value decode_integer(const Column& sent_as, const Cell& cell, Type type) {
+  expect_size(sent_as, cell, 1, 8);
   const std::int64_t number = integer_of(sent_as, cell);
   return type == Type::uint64 ? Value::of(static_cast<std::uint64_t>(number)) : Value::of(number);
 }
@@ -105,7 +119,7 @@ Value decode(const ColumnInfo& column, const Column& sent_as, const Cell& cell, 
                             column.is_unsigned && column.type == "bigint" ? Type::uint64 : Type::int64);
     case Kind::year: return decode_integer(sent_as, cell, Type::int64);
     case Kind::decimal: return Value::decimal(arena.copy(plain_decimal(cell.view())));
-    case Kind::real: return Value::of(real_of(sent_as, cell));
+    case Kind::real: return decode_real(sent_as, cell);
     case Kind::bit: return decode_bits(cell);
     case Kind::date:
     case Kind::datetime:
