@@ -196,6 +196,28 @@ TEST(PostgresSession, KeepsRowsOutOfItsErrors) {
             std::string::npos);
 }
 
+TEST(PostgresSession, PreparesAStatementOnceAndTakesItsRefusalForAValue) {
+  SYNCFLOW_NEEDS_POSTGRESQL();
+  PostgresDatabase database;
+  Session session(database.target(), {});
+  const Answer unknown = session.attempt_prepared("SELECT no_such_function()", {});
+  ASSERT_TRUE(unknown.refused) << "when it is parsed";
+  EXPECT_TRUE(unknown.refused->is("42883"));
+  for (const char* number : {"1", "2"})
+    EXPECT_EQ(session.query_prepared("SELECT $1::int + 1", {number}).integer(0, 0), *number - '0' + 1);
+  const std::string prepared = "SELECT count(*), min(name) FROM pg_prepared_statements";
+  const Rows names = session.execute(prepared);
+  EXPECT_EQ(names.integer(0, 0), 1);
+  // By its text it has the same name in every session, whatever that prepared before.
+  Session other(database.target(), {});
+  other.query_prepared("SELECT 7");
+  other.query_prepared("SELECT $1::int + 1", {"3"});
+  EXPECT_EQ(
+      other.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = '" + names.string(0, 1) + "'")
+          .integer(0, 0),
+      1);
+}
+
 TEST(PostgresSession, CopiesInAndOutMoreThanAnyBufferHolds) {
   SYNCFLOW_NEEDS_POSTGRESQL();
   PostgresDatabase database;
