@@ -141,7 +141,8 @@ class Store {
   /// Ends the run and gives the lease back. Cancelled jobs stay as they are; so does the hold "removed". Throws
   /// Error(lease_lost).
   virtual void finish(const Lease& lease, const Outcome& outcome) = 0;
-  /// `finish`, and then a `claim` of any sync by the same worker, for the price of one: when it throws, neither happened.
+  /// `finish`, and then a `claim` of any sync by the same worker, for the price of one. When it throws, neither happened,
+  /// unless that is because no answer came: then both may have, and the sync that was claimed is free after `next_lease`.
   virtual std::optional<Claim> finish_and_claim(const Lease& lease, const Outcome& outcome,
                                                 Duration next_lease) = 0;
   /// Hands back what earlier processes held and returns how many jobs are pending again. Only for the one

@@ -212,10 +212,10 @@ TEST(PostgresSession, PreparesAStatementOnceAndTakesItsRefusalForAValue) {
   Session other(database.target(), {});
   other.query_prepared("SELECT 7");
   other.query_prepared("SELECT $1::int + 1", {"3"});
-  EXPECT_EQ(
-      other.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = '" + names.string(0, 1) + "'")
-          .integer(0, 0),
-      1);
+  const Rows statement =
+      other.query("SELECT statement FROM pg_prepared_statements WHERE name = $1", {names.string(0, 1)});
+  ASSERT_EQ(statement.size(), 1);
+  EXPECT_EQ(statement.text(0, 0), "SELECT $1::int + 1");
 }
 
 TEST(PostgresSession, CopiesInAndOutMoreThanAnyBufferHolds) {
